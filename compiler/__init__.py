@@ -1,0 +1,1 @@
+"""Tree to program: identification, estimand, plan, passes, emission. Imports no torch."""

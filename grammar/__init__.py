@@ -1,0 +1,1 @@
+"""Text to tree: the query language, its formatter and its diagnostics."""

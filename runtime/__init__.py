@@ -1,0 +1,1 @@
+"""What a generated program calls. Knows nothing of the grammar and the compiler."""
