@@ -1,0 +1,280 @@
+"""Acyclic directed mixed graphs on integer bitsets.
+
+Vertices are numbered by one global topological order, so a set of vertices is an ``int``, "what precedes v"
+is ``(1 << v) - 1`` and ascending bits are in causal order. Nothing is ever copied on recursion: every
+operation takes the set it is to be done within. ``->`` is a direct cause, ``<->`` a latent common cause.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from causalc.errors import CausalcError
+
+Pair = tuple[str, str]
+
+
+class GraphError(CausalcError):
+    """The edges given are not those of an acyclic directed mixed graph."""
+
+
+def bits(mask: int) -> Iterator[int]:
+    """Yield the members of a vertex set in topological order."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """An ADMG; build it with ``parse`` or ``from_edges``.
+
+    ``nodes`` keeps the order in which the user named the variables; ``order`` is the global topological
+    order, and ``parents``, ``children`` and ``siblings`` are bitsets indexed by it.
+    """
+
+    nodes: tuple[str, ...]
+    order: tuple[str, ...]
+    parents: tuple[int, ...] = field(repr=False)
+    children: tuple[int, ...] = field(repr=False)
+    siblings: tuple[int, ...] = field(repr=False)
+    index: dict[str, int] = field(repr=False, compare=False)
+
+    # ---- construction -------------------------------------------------------------------------------
+
+    @classmethod
+    def from_edges(
+        cls,
+        nodes: Iterable[str],
+        directed: Iterable[Pair],
+        bidirected: Iterable[Pair] = (),
+        latents: Iterable[str] = (),
+    ) -> Graph:
+        """Build a graph from named edges; ``latents`` are removed by latent projection.
+
+        Vertices that occur only in edges are added after ``nodes``. Raises ``GraphError`` on a cycle or a
+        self-loop.
+        """
+        directed, bidirected = tuple(directed), tuple(bidirected)
+        names = dict.fromkeys(nodes)
+        for pair in (*directed, *bidirected):
+            names.update(dict.fromkeys(pair))
+        for a, b in (*directed, *bidirected):
+            if a == b:
+                raise GraphError(f"`{a}` has an edge to itself; a variable cannot cause itself")
+        graph = cls._sorted(tuple(names), directed, bidirected)
+        hidden = dict.fromkeys(latents)
+        for name in hidden:
+            graph._need(name)
+        return graph.project(tuple(v for v in names if v not in hidden)) if hidden else graph
+
+    @classmethod
+    def parse(cls, text: str) -> Graph:
+        """Read the edge language or a DAGitty text, e.g. ``"W1 -> W2 -> X -> Y; W1 <-> X; Z"``.
+
+        >>> Graph.parse("X -> M -> Y; X <-> Y").bidirected
+        (('X', 'Y'),)
+        """
+        from causalc.grammar import parse_graph
+
+        spec = parse_graph(text)
+        return cls.from_edges(spec.nodes, spec.directed, spec.bidirected, spec.latents)
+
+    @classmethod
+    def _sorted(cls, nodes: tuple[str, ...], directed: Sequence[Pair], both: Sequence[Pair]) -> Graph:
+        position = {name: i for i, name in enumerate(nodes)}
+        after: list[list[int]] = [[] for _ in nodes]
+        waiting = [0] * len(nodes)
+        for a, b in dict.fromkeys(directed):
+            after[position[a]].append(position[b])
+            waiting[position[b]] += 1
+        ready = [i for i, count in enumerate(waiting) if not count]
+        order: list[int] = []
+        while ready:
+            i = heapq.heappop(ready)
+            order.append(i)
+            for j in after[i]:
+                waiting[j] -= 1
+                if not waiting[j]:
+                    heapq.heappush(ready, j)
+        if len(order) < len(nodes):
+            raise GraphError(f"the graph has a cycle: {_cycle(nodes, after, waiting)}")
+        names = tuple(nodes[i] for i in order)
+        index = {name: i for i, name in enumerate(names)}
+        parents, children, siblings = ([0] * len(nodes) for _ in range(3))
+        for a, b in directed:
+            parents[index[b]] |= 1 << index[a]
+            children[index[a]] |= 1 << index[b]
+        for a, b in both:
+            siblings[index[a]] |= 1 << index[b]
+            siblings[index[b]] |= 1 << index[a]
+        return cls(nodes, names, tuple(parents), tuple(children), tuple(siblings), index)
+
+    def project(self, keep: Sequence[str]) -> Graph:
+        """Marginalise every vertex that is not in ``keep`` (Verma's latent projection)."""
+        parents, children, siblings = map(list, (self.parents, self.children, self.siblings))
+        for h in reversed(list(bits(self.all & ~self.mask(keep)))):
+            clear = ~(1 << h)
+            for p in bits(parents[h]):
+                children[p] = (children[p] | children[h]) & clear
+            heads = children[h] | siblings[h]
+            for c in bits(children[h]):
+                parents[c] = (parents[c] | parents[h]) & clear
+                siblings[c] = (siblings[c] | heads) & clear & ~(1 << c)
+            for s in bits(siblings[h]):
+                siblings[s] = (siblings[s] | children[h]) & clear & ~(1 << s)
+        at = [self.index[name] for name in keep]
+        directed = [(self.order[p], self.order[v]) for v in at for p in bits(parents[v])]
+        both = [(self.order[v], self.order[s]) for v in at for s in bits(siblings[v]) if v < s]
+        return Graph._sorted(tuple(keep), directed, both)
+
+    # ---- names and sets -----------------------------------------------------------------------------
+
+    @property
+    def all(self) -> int:
+        """The set of all vertices."""
+        return (1 << len(self.order)) - 1
+
+    @property
+    def directed(self) -> tuple[Pair, ...]:
+        """The directed edges, by name, in the order of ``nodes``."""
+        at = self.index
+        return tuple((a, self.order[c]) for a in self.nodes for c in bits(self.children[at[a]]))
+
+    @property
+    def bidirected(self) -> tuple[Pair, ...]:
+        """The bidirected edges, by name, each once, in the order of ``nodes``."""
+        rank = {name: i for i, name in enumerate(self.nodes)}
+        pairs = ((a, self.order[s]) for a in self.nodes for s in bits(self.siblings[self.index[a]]))
+        return tuple(sorted((p for p in pairs if rank[p[0]] < rank[p[1]]), key=lambda p: (rank[p[0]], rank[p[1]])))
+
+    def _need(self, name: str) -> int:
+        try:
+            return self.index[name]
+        except KeyError:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, self.nodes, 1)
+            hint = f"; did you mean `{near[0]}`?" if near else f" (it has {', '.join(self.nodes[:12])})"
+            raise GraphError(f"`{name}` is not a variable of the graph{hint}") from None
+
+    def mask(self, names: Iterable[str]) -> int:
+        """The set of the named vertices; raises ``GraphError`` for an unknown name."""
+        result = 0
+        for name in names:
+            result |= 1 << self._need(name)
+        return result
+
+    def names(self, mask: int) -> tuple[str, ...]:
+        """The names in a set, in topological order."""
+        order = self.order
+        return tuple(order[v] for v in bits(mask))
+
+    # ---- relations, all within a set of vertices --------------------------------------------------------
+
+    def ancestors(self, targets: int, within: int, cut: int = 0) -> int:
+        """``targets`` and their ancestors in G[within], edges into ``cut`` removed."""
+        result = todo = targets & within
+        parents = self.parents
+        while todo:
+            v = todo.bit_length() - 1
+            todo ^= 1 << v
+            if not cut >> v & 1:
+                new = parents[v] & within & ~result
+                result |= new
+                todo |= new
+        return result
+
+    def district(self, start: int, within: int) -> int:
+        """All vertices of G[within] joined to the set ``start`` by bidirected paths, ``start`` included."""
+        result = todo = start & within
+        siblings = self.siblings
+        while todo:
+            low = todo & -todo
+            new = siblings[low.bit_length() - 1] & within & ~result
+            result |= new
+            todo = (todo ^ low) | new
+        return result
+
+    def districts(self, within: int) -> tuple[int, ...]:
+        """The districts (c-components) of G[within], ordered by their first vertex."""
+        found = []
+        while within:
+            part = self.district(within & -within, within)
+            found.append(part)
+            within &= ~part
+        return tuple(found)
+
+    def parents_of(self, targets: int) -> int:
+        """The union of the parents of ``targets``, which may lie inside ``targets``."""
+        result = 0
+        for v in bits(targets):
+            result |= self.parents[v]
+        return result
+
+    def separated(self, a: int, b: int, given: int, cut_into: int = 0, cut_out_of: int = 0) -> bool:
+        """Decide m-separation of ``a`` and ``b`` given ``given``.
+
+        Edges with an arrowhead at ``cut_into`` and directed edges out of ``cut_out_of`` are removed first.
+        """
+        parents, children, siblings = self.parents, self.children, self.siblings
+        opened = self._conditioned_ancestors(given, cut_into, cut_out_of)
+        keep_out, keep_in = ~cut_out_of, ~cut_into
+        by_tail, by_head = a, 0
+        seen_tail = seen_head = 0
+        while by_tail or by_head:
+            if by_tail:
+                low = by_tail & -by_tail
+                by_tail ^= low
+                seen_tail |= low
+                passes_up = passes_down = not given & low
+            else:
+                low = by_head & -by_head
+                by_head ^= low
+                seen_head |= low
+                passes_up, passes_down = bool(opened & low), not given & low
+            v = low.bit_length() - 1
+            into = 0 if cut_into & low else -1
+            heads = 0
+            if passes_down:
+                heads = children[v] & keep_in if not cut_out_of & low else 0
+            if passes_up:
+                by_tail |= parents[v] & keep_out & into & ~seen_tail
+                heads |= siblings[v] & keep_in & into
+            by_head |= heads & ~seen_head
+            if (by_tail | by_head) & b:
+                return False
+        return True
+
+    def _conditioned_ancestors(self, given: int, cut_into: int, cut_out_of: int) -> int:
+        """The ancestors of ``given`` in the graph with the two kinds of edges removed."""
+        result = todo = given
+        while todo:
+            v = todo.bit_length() - 1
+            todo ^= 1 << v
+            if not cut_into >> v & 1:
+                new = self.parents[v] & ~cut_out_of & ~result
+                result |= new
+                todo |= new
+        return result
+
+    # ---- conversion -----------------------------------------------------------------------------------
+
+    def __str__(self) -> str:
+        from causalc.compiler.convert import to_text
+
+        return to_text(self)
+
+
+def _cycle(nodes: tuple[str, ...], after: list[list[int]], waiting: list[int]) -> str:
+    """One cycle among the vertices that never became ready, as ``A -> B -> A``."""
+    stuck = {i for i, count in enumerate(waiting) if count}
+    before: dict[int, int] = {j: i for i in stuck for j in after[i] if j in stuck}
+    path = [min(before)]
+    while (step := before[path[-1]]) not in path:
+        path.append(step)
+    loop = path[path.index(step) :]
+    return " -> ".join(nodes[i] for i in (loop[0], *reversed(loop)))
