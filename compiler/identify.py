@@ -1,0 +1,256 @@
+"""ID-GEN and IDC-GEN: decide whether P(y | do(x), z) is identified, and from which conditionals it is built.
+
+Rahman, Jordan & Kocaoglu (2024), after Shpitser & Pearl (2006a ID, 2006b IDC). A kernel Q[T] is determined by
+its set T alone (Tian & Pearl 2002), so the current "graph and data set" of the recursion is a set of vertices,
+the recursion is a loop, and equal kernels are one object. Lines of ID-GEN, as recorded in the derivation:
+
+1 no interventions are left      4 split into the districts of G \\ X     6 S is a district of G
+2 drop non-ancestors of Y        5 one district: not identifiable        7 S lies inside a district S'; fix V \\ S'
+3 intervene on irrelevant W
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from causalc.compiler.graph import Graph, bits
+from causalc.errors import CausalcError
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """Q[variables]: obtained from ``parent`` by dropping all but ``source``, then fixing source \\ variables.
+
+    The root kernel is the observed distribution: no parent.
+    """
+
+    variables: int
+    source: int = 0
+    parent: Kernel | None = None
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conditional:
+    """The factor ``variable | inputs`` of kernel Q[T].
+
+    ``district`` is the district of ``variable`` among its predecessors; ``inputs`` is its Markov pillow,
+    dis ∪ pa(dis) without the variable. (variable, district) determines the factor wherever it occurs.
+    """
+
+    variable: int
+    district: int
+    inputs: int
+    kernel: Kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the derivation: P(outcomes | do(do)) in G[variables]; ``part`` is what the line acts on."""
+
+    line: str
+    outcomes: int
+    do: int
+    variables: int
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hedge:
+    """The witness of non-identifiability: two C-forests ``forest`` ⊃ ``subforest`` with the same roots."""
+
+    forest: tuple[str, ...]
+    subforest: tuple[str, ...]
+
+
+class NotIdentifiable(CausalcError):
+    """No estimand exists: two models agree on the data and differ in the answer. ``hedge`` is the witness."""
+
+    exit_code = 2
+
+    def __init__(self, query: str, hedge: Hedge) -> None:
+        self.query, self.hedge = query, hedge
+        forest, sub = ", ".join(hedge.forest), ", ".join(hedge.subforest)
+        super().__init__(
+            f"{query} is not identifiable from observational data in this graph.\n"
+            f"hedge: {{{forest}}} and {{{sub}}} are both connected by latent common causes and have the same "
+            f"roots,\n       so the effect of the intervention on {{{sub}}} cannot be told from confounding.\n"
+            "help: measure a confounder behind one of the <-> edges inside the hedge, or add an experiment."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """How a query was identified.
+
+    ``outcomes``, ``do`` and ``given`` are those of the reduced query: conditions that rule 2 moved are in
+    ``do``, those that rule 1 made irrelevant are gone. ``factors`` holds one conditional per variable of
+    the ancestral set of Y in G \\ X, in topological order; their product is Q of that set.
+    """
+
+    graph: Graph
+    outcomes: int
+    do: int
+    given: int
+    steps: tuple[Step, ...]
+    factors: tuple[Conditional, ...]
+    branches: tuple[tuple[int, Kernel, int], ...]
+    pool: Conditionals = field(repr=False)
+
+    def __str__(self) -> str:
+        return "\n".join(describe(self.graph, step) for step in self.steps)
+
+
+@dataclass(slots=True)
+class Conditionals:
+    """Interned kernels and conditionals of one graph."""
+
+    graph: Graph
+    root: Kernel
+    kernels: dict[int, Kernel] = field(default_factory=dict)
+    found: dict[tuple[int, int], Conditional] = field(default_factory=dict)
+
+    def fix(self, variables: int, source: int, parent: Kernel) -> Kernel:
+        """The kernel of a district of G[source], made once."""
+        if variables not in self.kernels:
+            self.kernels[variables] = Kernel(variables, source, parent, parent.depth + 1)
+        return self.kernels[variables]
+
+    def conditional(self, variable: int, within: int, kernel: Kernel) -> Conditional:
+        """The factor of ``variable`` in Q[within], read off the earliest kernel that has it."""
+        graph, bit = self.graph, 1 << variable
+        district = graph.district(bit, within & ((bit << 1) - 1))
+        key = (variable, district)
+        if key not in self.found:
+            inputs = (district | graph.parents_of(district)) & ~bit
+            self.found[key] = Conditional(variable, district, inputs, self._home(bit, district, kernel))
+        return self.found[key]
+
+    def _home(self, bit: int, district: int, kernel: Kernel) -> Kernel:
+        graph, home = self.graph, kernel
+        at: Kernel | None = kernel
+        while at is not None:
+            if graph.district(bit, graph.ancestors(district, at.variables)) == district:
+                home = at
+            at = at.parent
+        return home
+
+    def factors_of(self, kernel: Kernel, part: int) -> tuple[Conditional, ...]:
+        """The factors of ``part`` ⊆ kernel.source in the parent of ``kernel``, in topological order."""
+        assert kernel.parent is not None
+        return tuple(self.conditional(v, kernel.source, kernel.parent) for v in bits(part))
+
+
+def identify(graph: Graph, outcomes: int, do: int, given: int, text: str = "the query") -> Derivation:
+    """Identify P(outcomes | do(do), given), sets of vertices of ``graph``; raises ``NotIdentifiable``."""
+    steps: list[Step] = []
+    do, given = _move_conditions(graph, outcomes, do, given, steps)
+    joint = outcomes | given
+    pool = Conditionals(graph, Kernel(graph.all))
+    variables, fixed = _relevant(graph, joint, do, steps)
+    effective = variables & ~fixed
+    if not fixed:
+        steps.append(Step("1", joint, 0, variables))
+    parts = graph.districts(effective) if fixed else ()
+    if len(parts) > 1:
+        steps.append(Step("4", effective, fixed, variables))
+    branches = []
+    for part in parts:
+        kernel, last = _reach(graph, pool, part, variables, steps, text)
+        branches.append((part, kernel, last))
+    if fixed:
+        factors = sorted(
+            (pool.conditional(v, part, kernel) for part, kernel, _ in branches for v in bits(part)),
+            key=lambda factor: factor.variable,
+        )
+    else:
+        factors = [pool.conditional(v, effective, pool.root) for v in bits(effective)]
+    return Derivation(
+        graph, outcomes, do, given, tuple(steps), tuple(factors), tuple(branches), pool
+    )
+
+
+def _move_conditions(
+    graph: Graph, y: int, x: int, z: int, steps: list[Step]
+) -> tuple[int, int]:
+    """Drop conditions by rule 1 and turn conditions into interventions by rule 2, while any applies."""
+    changed = True
+    while changed:
+        changed = False
+        for v in bits(z):
+            bit = 1 << v
+            if graph.separated(y, bit, x | (z & ~bit), cut_into=x):
+                steps.append(Step("rule 1", y, x, graph.all, bit))
+                z &= ~bit
+                changed = True
+            elif graph.separated(y, bit, x | (z & ~bit), cut_into=x, cut_out_of=bit):
+                steps.append(Step("rule 2", y, x, graph.all, bit))
+                x, z = x | bit, z & ~bit
+                changed = True
+    return x, z
+
+
+def _relevant(graph: Graph, y: int, x: int, steps: list[Step]) -> tuple[int, int]:
+    """Lines 2 and 3 until neither applies: the ancestral set and the enlarged intervention."""
+    variables = graph.all
+    while x:
+        ancestral = graph.ancestors(y, variables)
+        if ancestral != variables:
+            steps.append(Step("2", y, x, variables, variables & ~ancestral))
+            variables, x = ancestral, x & ancestral
+            continue
+        idle = variables & ~x & ~graph.ancestors(y, variables, cut=x)
+        if not idle:
+            break
+        steps.append(Step("3", y, x, variables, idle))
+        x |= idle
+    return (graph.ancestors(y, variables) if not x else variables), x
+
+
+def _reach(
+    graph: Graph, pool: Conditionals, part: int, variables: int, steps: list[Step], text: str
+) -> tuple[Kernel, int]:
+    """Lines 2, 5, 6, 7 and 1 for one district: the kernel Q[part] is read off, and the last vertex set."""
+    kernel, current = pool.root, variables
+    while True:
+        ancestral = graph.ancestors(part, current)
+        if ancestral != current:
+            steps.append(Step("2", part, current & ~part, current, current & ~ancestral))
+            current = ancestral
+        if current == part:
+            steps.append(Step("1", part, 0, current))
+            return kernel, current
+        district = graph.district(part & -part, current)
+        if district == current:
+            steps.append(Step("5", part, current & ~part, current, part))
+            raise NotIdentifiable(text, Hedge(graph.names(current), graph.names(part)))
+        if district == part:
+            steps.append(Step("6", part, current & ~part, current, part))
+            return kernel, current
+        steps.append(Step("7", part, current & ~part, current, current & ~district))
+        kernel = pool.fix(district, current, kernel)
+        current = district
+
+
+_LINES = {
+    "rule 1": "rule 1: {part} tells nothing more about {outcomes}: dropped from the conditions",
+    "rule 2": "rule 2: seeing {part} is as good as setting it: moved from the conditions to do()",
+    "1": "line 1: no intervention is left on {{{variables}}}: read {outcomes} off",
+    "2": "line 2: drop {part}, no ancestors of {outcomes}",
+    "3": "line 3: intervene on {part} too: no effect on {outcomes} once {do} is set",
+    "4": "line 4: split {outcomes} into the districts of the graph without {do}",
+    "5": "line 5: {{{variables}}} is a single district: not identifiable",
+    "6": "line 6: {outcomes} is a district of {{{variables}}}: read its factors off",
+    "7": "line 7: {outcomes} lies inside a larger district: fix {part} and go on in what is left",
+}
+
+
+def describe(graph: Graph, step: Step) -> str:
+    """One step in words."""
+
+    def say(mask: int) -> str:
+        return ", ".join(graph.names(mask)) or "nothing"
+
+    return _LINES[step.line].format(
+        outcomes=say(step.outcomes), do=say(step.do), variables=say(step.variables), part=say(step.part)
+    )
