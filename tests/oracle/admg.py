@@ -1,0 +1,152 @@
+"""Acyclic directed mixed graphs and queries, as plain named edges, for the oracle only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import networkx as nx
+import numpy as np
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Admg:
+    """Variables, directed edges (causes) and bidirected edges (latent common causes)."""
+
+    nodes: tuple[str, ...]
+    directed: tuple[Pair, ...] = ()
+    bidirected: tuple[Pair, ...] = ()
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """The position of each variable in ``nodes``."""
+        return {name: i for i, name in enumerate(self.nodes)}
+
+    @cached_property
+    def dag(self) -> nx.DiGraph:
+        """The directed part as a networkx graph."""
+        graph = nx.DiGraph()
+        graph.add_nodes_from(self.nodes)
+        graph.add_edges_from(self.directed)
+        return graph
+
+    @cached_property
+    def confounded(self) -> nx.Graph:
+        """The bidirected part as a networkx graph."""
+        graph = nx.Graph()
+        graph.add_nodes_from(self.nodes)
+        graph.add_edges_from(self.bidirected)
+        return graph
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """A topological order of the variables."""
+        return tuple(nx.topological_sort(self.dag))
+
+    def parents(self, v: str) -> tuple[str, ...]:
+        """The direct causes of ``v``, in the order of ``nodes``."""
+        return tuple(p for p in self.nodes if (p, v) in self._arrows)
+
+    @cached_property
+    def _arrows(self) -> frozenset[Pair]:
+        return frozenset(self.directed)
+
+    def without_edges_into(self, targets: set[str]) -> Admg:
+        """Remove every arrowhead at ``targets``."""
+        return replace(
+            self,
+            directed=tuple(e for e in self.directed if e[1] not in targets),
+            bidirected=tuple(e for e in self.bidirected if not targets & set(e)),
+        )
+
+    def within(self, keep: set[str]) -> Admg:
+        """Return the induced subgraph on ``keep``."""
+        return Admg(
+            tuple(v for v in self.nodes if v in keep),
+            tuple(e for e in self.directed if keep.issuperset(e)),
+            tuple(e for e in self.bidirected if keep.issuperset(e)),
+        )
+
+    def ancestors(self, targets: set[str]) -> set[str]:
+        """``targets`` and everything that causes them."""
+        found = set(targets)
+        for v in targets:
+            found |= nx.ancestors(self.dag, v)
+        return found
+
+    def text(self) -> str:
+        """Write the graph in the edge language, every variable declared first."""
+        edges = [f"{a} -> {b}" for a, b in self.directed]
+        edges += [f"{a} <-> {b}" for a, b in self.bidirected]
+        return "; ".join([*self.nodes, *edges])
+
+
+@dataclass(frozen=True)
+class Case:
+    """The query P(y | do(x), z) on a graph; ``identifiable`` is the verdict of the source, if any."""
+
+    graph: Admg
+    y: tuple[str, ...]
+    x: tuple[str, ...] = ()
+    z: tuple[str, ...] = ()
+    name: str = field(default="", compare=False)
+    identifiable: bool | None = field(default=None, compare=False)
+
+    def query(self) -> str:
+        """Write the query as text, with the do and condition variables left free."""
+        given = ([f"do({', '.join(self.x)})"] if self.x else []) + list(self.z)
+        return f"P({', '.join(self.y)}{' | ' if given else ''}{', '.join(given)})"
+
+    def text(self) -> str:
+        """Write graph and query on two lines: all that is needed to reproduce the case."""
+        return f"graph: {self.graph.text()}\nquery: {self.query()}"
+
+
+def random_admg(
+    n: int, directed: float, bidirected: float, rng: np.random.Generator, names: str = "ABCDEFGHIJKLMNOP"
+) -> Admg:
+    """Draw an ADMG on ``n`` variables with the given edge probabilities.
+
+    The causal order is a random permutation of the names, and edges are listed in random order, so that nothing
+    may rely on alphabetical order, order of declaration and causal order being the same.
+    """
+    nodes = tuple(names[:n])
+    causal = [nodes[i] for i in rng.permutation(n)]
+    pairs = [(causal[i], causal[j]) for j in range(n) for i in range(j)]
+    arrows = [p for p in pairs if rng.random() < directed]
+    arcs = [p if rng.random() < 0.5 else p[::-1] for p in pairs if rng.random() < bidirected]
+    return Admg(nodes, _shuffled(arrows, rng), _shuffled(arcs, rng))
+
+
+def _shuffled(pairs: list[Pair], rng: np.random.Generator) -> tuple[Pair, ...]:
+    return tuple(pairs[i] for i in rng.permutation(len(pairs)))
+
+
+def shrink(case: Case, fails) -> Case:
+    """Return a smallest case, by greedy deletion of variables and edges, for which ``fails(case)`` still holds."""
+    progress = True
+    while progress:
+        progress = False
+        for smaller in _smaller(case):
+            if fails(smaller):
+                case, progress = smaller, True
+                break
+    return case
+
+
+def _smaller(case: Case):
+    graph = case.graph
+    for v in graph.nodes:
+        y, x, z = (tuple(w for w in part if w != v) for part in (case.y, case.x, case.z))
+        if y:
+            yield replace(case, graph=graph.within(set(graph.nodes) - {v}), y=y, x=x, z=z)
+    for v in (*case.x, *case.z, *case.y):
+        y, x, z = (tuple(w for w in part if w != v) for part in (case.y, case.x, case.z))
+        if y:
+            yield replace(case, y=y, x=x, z=z)
+    for e in graph.directed:
+        yield replace(case, graph=replace(graph, directed=tuple(f for f in graph.directed if f != e)))
+    for e in graph.bidirected:
+        yield replace(case, graph=replace(graph, bidirected=tuple(f for f in graph.bidirected if f != e)))
