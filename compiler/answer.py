@@ -1,0 +1,138 @@
+"""``Estimand``: the public face of an identified query, and how a query's names meet a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from causalc.compiler.estimand import Node, build
+from causalc.compiler.graph import Graph
+from causalc.compiler.identify import Derivation, identify
+from causalc.compiler.notation import LATEX, TEXT, Scope, latex_name, to_sympy, write
+from causalc.errors import CausalcError
+
+if TYPE_CHECKING:
+    import sympy
+
+    from causalc.grammar.tree import Query
+    from causalc.table import Table
+
+
+class QueryError(CausalcError):
+    """A query that does not fit its graph."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query by name: ``do`` and ``given`` map a variable to its value, or to None where it is left free."""
+
+    text: str
+    outcomes: tuple[str, ...]
+    do: tuple[tuple[str, object | None], ...]
+    given: tuple[tuple[str, object | None], ...]
+
+    @classmethod
+    def of(cls, query: Query) -> Question:
+        """From the syntax tree; a ``$parameter`` counts as free."""
+
+        def pairs(assignments: Sequence[object]) -> tuple[tuple[str, object | None], ...]:
+            return tuple((a.name.text, _plain(a.value)) for a in assignments)  # type: ignore[attr-defined]
+
+        return cls(str(query), tuple(n.text for n in query.outcomes), pairs(query.do), pairs(query.given))
+
+    @property
+    def free(self) -> tuple[str, ...]:
+        """The do and condition variables that have no value yet."""
+        return tuple(name for name, value in (*self.do, *self.given) if value is None)
+
+    @property
+    def fixed(self) -> dict[str, object]:
+        """The do and condition variables that have one."""
+        return {name: value for name, value in (*self.do, *self.given) if value is not None}
+
+    def sets(self, graph: Graph) -> tuple[int, int, int]:
+        """Outcomes, do and given as sets; raises where a name is unknown or has two roles."""
+        roles: dict[str, str] = {}
+        parts = (self.outcomes, [n for n, _ in self.do], [n for n, _ in self.given])
+        for role, names in zip(("an outcome", "in do()", "a condition"), parts, strict=True):
+            for name in names:
+                if name in roles:
+                    raise QueryError(f"{self.text}: `{name}` is {role} and also {roles[name]}; name it once")
+                roles[name] = role
+        if not self.outcomes:
+            raise QueryError(f"{self.text}: there is no outcome")
+        return graph.mask(parts[0]), graph.mask(parts[1]), graph.mask(parts[2])
+
+
+def _plain(value: object | None) -> object | None:
+    """The Python value of a literal or a bare word in the syntax tree."""
+    if value is None:
+        return None
+    for attribute in ("value", "text"):
+        if hasattr(value, attribute):
+            return getattr(value, attribute)  # type: ignore[no-any-return]
+    return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimand:
+    """A formula for the query in observed probabilities alone.
+
+    ``derivation`` is how it was found; ``text``, ``latex()`` and ``expr`` (SymPy) are views of ``root``.
+    """
+
+    question: Question
+    derivation: Derivation
+    root: Node = field(repr=False)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of the query."""
+        return self.derivation.graph
+
+    @property
+    def text(self) -> str:
+        """The formula in plain characters."""
+        return write(self.root, Scope.outside(self.graph.order, self.root.free), TEXT)
+
+    def latex(self) -> str:
+        """The formula in LaTeX, lower case where that confuses no two variables."""
+        order = self.graph.order
+        lower = len({name.lower() for name in order}) == len(order)
+        names = [latex_name(name, lower) for name in order]
+        return write(self.root, Scope.outside(names, self.root.free), LATEX)
+
+    @property
+    def expr(self) -> sympy.Expr:
+        """The formula in SymPy, with ``P`` inert and bound variables renamed apart."""
+        return to_sympy(self.root, Scope.outside(self.graph.order, self.root.free))
+
+    def evaluate(self, table: Table) -> Table:
+        """The answer on an exact joint ``table`` over all observed variables.
+
+        Returns a table over the free do and condition variables, then the outcomes; raises ``TableError``
+        where variables are missing or positivity fails.
+        """
+        from causalc.compiler.evaluate import evaluate
+        from causalc.table import answer
+
+        array, names = evaluate(self.root, table, self.graph.order)
+        question = self.question
+        return answer(table, array, names, question.free, question.outcomes, question.fixed)
+
+    def __str__(self) -> str:
+        return f"{self.question.text} = {self.text}"
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex()}$"
+
+
+def solve(question: Question, graph: Graph) -> Estimand:
+    """Identify a question and derive its estimand; raises ``NotIdentifiable`` or ``QueryError``."""
+    outcomes, do, given = question.sets(graph)
+    derivation = identify(graph, outcomes, do, given, question.text)
+    root, _ = build(derivation)
+    return Estimand(question, derivation, root)
+
+
