@@ -144,7 +144,7 @@ class Conditionals:
 def identify(graph: Graph, outcomes: int, do: int, given: int, text: str = "the query") -> Derivation:
     """Identify P(outcomes | do(do), given), sets of vertices of ``graph``; raises ``NotIdentifiable``."""
     steps: list[Step] = []
-    do, given = _move_conditions(graph, outcomes, do, given, steps)
+    do, given = move_conditions(graph, outcomes, do, given, steps)
     joint = outcomes | given
     pool = Conditionals(graph, Kernel(graph.all))
     variables, fixed = _relevant(graph, joint, do, steps)
@@ -170,7 +170,7 @@ def identify(graph: Graph, outcomes: int, do: int, given: int, text: str = "the 
     )
 
 
-def _move_conditions(
+def move_conditions(
     graph: Graph, y: int, x: int, z: int, steps: list[Step]
 ) -> tuple[int, int]:
     """Drop conditions by rule 1 and turn conditions into interventions by rule 2, while any applies."""

@@ -1,0 +1,264 @@
+"""Derivation to plan: how each factor becomes a model, and each kernel a data set.
+
+At a kernel (line 7) there are three exact routes. *generate*: train the kernel's factors, draw what was fixed
+from a full-support proposal, record the rows. *reweight*: keep real rows and divide by the propensity of what
+was fixed. *inline*: run the kernel's own factors inside the network, hidden copies and all, and distil nothing;
+exact unless a dropped variable reaches both a factor that is kept and one that is removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from causalc.compiler.answer import Question
+from causalc.compiler.graph import Graph, bits
+from causalc.compiler.identify import Conditional, Derivation, Kernel, move_conditions
+from causalc.compiler.plan import (
+    Bootstrap,
+    Draw,
+    Fit,
+    Generate,
+    Network,
+    Observed,
+    Operation,
+    Reweight,
+    needed_draws,
+)
+
+CONTINUOUS = frozenset({"real", "integer", "vector", "image", "text"})
+
+
+@dataclass(slots=True)
+class Lowering:
+    """Interns operations while the queries of one graph are lowered."""
+
+    graph: Graph
+    strategy: str
+    kinds: Mapping[str, str]
+    operations: list[Operation] = field(default_factory=list)
+    numbers: dict[Operation, int] = field(default_factory=dict)
+
+    def add(self, op: Operation) -> int:
+        """The number of ``op``, which is made once."""
+        if op not in self.numbers:
+            self.numbers[op] = len(self.operations)
+            self.operations.append(op)
+        return self.numbers[op]
+
+    @property
+    def rows(self) -> int:
+        """The observed rows."""
+        return self.add(Observed(self.graph.order))
+
+    def model(self, factor: Conditional, derivation: Derivation, propensity: bool = False) -> int:
+        """The model of a factor, fitted on the data set of its kernel."""
+        name = self.graph.order[factor.variable]
+        data = self.dataset(factor.kernel, derivation)
+        if not factor.inputs and factor.kernel.parent is None:
+            return self.add(Bootstrap((name,), data))
+        return self.add(Fit((name,), self.graph.names(factor.inputs), data, propensity))
+
+    # ---- kernels as data sets -----------------------------------------------------------------------------
+
+    def dataset(self, kernel: Kernel, derivation: Derivation) -> int:
+        """Rows that follow the kernel for every value of its context."""
+        if kernel.parent is None:
+            return self.rows
+        weighed = self._weighed(kernel, derivation)
+        if self._reweights(weighed):
+            base = self.dataset(kernel.parent, derivation)
+            models = tuple(self.model(f, derivation, propensity=True) for f in weighed)
+            return self.add(Reweight(base, models)) if models else base
+        parts = derivation.pool.factors_of(kernel, kernel.variables)
+        draws = [self._visible(part, derivation) for part in parts]
+        return self._generate(draws, ())
+
+    def _weighed(self, kernel: Kernel, derivation: Derivation) -> list[Conditional]:
+        """Propensities of what the kernel fixes; where nothing in the kernel feeds one, q = P weighs 1."""
+        fixed = derivation.pool.factors_of(kernel, kernel.source & ~kernel.variables)
+        return [factor for factor in fixed if factor.inputs & kernel.variables]
+
+    def _reweights(self, weighed: Iterable[Conditional]) -> bool:
+        if self.strategy != "auto":
+            return self.strategy == "reweight"
+        names = (self.graph.order[factor.variable] for factor in weighed)
+        return not any(self.kinds.get(name) in CONTINUOUS for name in names)
+
+    def _visible(self, factor: Conditional, derivation: Derivation) -> Draw:
+        names = self.graph.names(factor.inputs)
+        slot = self.graph.order[factor.variable]
+        return Draw((slot,), self.model(factor, derivation), tuple((n, n) for n in names))
+
+    def _generate(self, draws: list[Draw], columns: Iterable[str]) -> int:
+        """Run ``draws``; every input nobody draws comes from its own marginal, independently."""
+        made = {slot for draw in draws for slot in draw.slots}
+        needed = {slot for draw in draws for _, slot in draw.inputs} | set(columns)
+        outside = [name for name in self.graph.order if name in needed - made]
+        proposals = [Draw((name,), self.add(Bootstrap((name,), self.rows)), ()) for name in outside]
+        recorded = tuple(name for name in self.graph.order if name in made | set(outside))
+        return self.add(Generate((*proposals, *draws), recorded))
+
+    # ---- networks -------------------------------------------------------------------------------------
+
+    def network(self, name: str, question: Question, derivation: Derivation) -> Network:
+        """The network that samples the outcomes of a query."""
+        for kernel in sorted(derivation.pool.kernels.values(), key=lambda k: k.depth):
+            self.dataset(kernel, derivation)
+        inputs = tuple(dict.fromkeys(n for n, _ in (*question.do, *question.given)))
+        if derivation.given:
+            draws = self._conditional(derivation)
+        else:
+            draws = self._joint(derivation)
+        return Network(name, question, inputs, needed_draws(tuple(draws), set(question.outcomes)))
+
+    def _joint(self, derivation: Derivation) -> list[Draw]:
+        """One draw a variable of the ancestral set, districts inlined where that is exact and shorter."""
+        inlined: dict[int, list[Draw]] = {}
+        by_variable = {factor.variable: factor for factor in derivation.factors}
+        for part, kernel, last in derivation.branches:
+            fitted = any(by_variable[v].kernel.parent is not None for v in bits(part))
+            if fitted and self.strategy == "auto" and _inline_is_exact(derivation, kernel, part, last):
+                draws = self._inline(derivation, kernel, part, last)
+                inlined.update(dict.fromkeys(bits(part), draws))
+        result: list[Draw] = []
+        for factor in derivation.factors:
+            if factor.variable not in inlined:
+                result.append(self._visible(factor, derivation))
+            else:
+                result += [d for d in inlined[factor.variable] if d not in result]
+        return _ordered(result)
+
+    def _inline(self, derivation: Derivation, kernel: Kernel, part: int, last: int) -> list[Draw]:
+        order = self.graph.order
+        hidden = kernel.variables & ~last
+        tag = order[(part & -part).bit_length() - 1]
+
+        def slot(v: int) -> str:
+            return f"{order[v]} behind {tag}" if hidden >> v & 1 else order[v]
+
+        draws = [
+            Draw(
+                (slot(factor.variable),),
+                self.model(factor, derivation),
+                tuple((order[i], slot(i)) for i in bits(factor.inputs)),
+            )
+            for factor in derivation.pool.factors_of(kernel, part | hidden)
+        ]
+        return list(needed_draws(tuple(draws), {order[v] for v in bits(part)}))
+
+    # ---- conditions -------------------------------------------------------------------------------------
+
+    def _conditional(self, derivation: Derivation) -> list[Draw]:
+        """IDC: clamp the conditions that can be, and train P(y | x, z) where some cannot."""
+        graph = self.graph
+        weighed = self._weighed_query(derivation)
+        if weighed is not None and (not weighed or self._reweights(weighed)):
+            models = tuple(self.model(f, derivation, propensity=True) for f in weighed)
+            data = self.add(Reweight(self.rows, models)) if models else self.rows
+            return self._outcome_fits(derivation, data, graph, derivation.do, derivation.given)
+        draws = self._joint(derivation)
+        inputs = graph.names(derivation.do)
+        shape = _shape(draws, inputs)
+        do, left = move_conditions(
+            shape, shape.mask(graph.names(derivation.outcomes)), shape.mask(inputs),
+            shape.mask(graph.names(derivation.given)), [],
+        )
+        clamped = set(shape.names(do))
+        draws = [draw for draw in draws if not clamped.intersection(draw.slots)]
+        if not left:
+            return draws
+        keep = set(graph.names(derivation.outcomes | derivation.given)) | clamped
+        draws = list(needed_draws(tuple(draws), keep))
+        data = self._generate(draws, clamped)
+        return self._outcome_fits(derivation, data, shape, do, left)
+
+    def _weighed_query(self, derivation: Derivation) -> list[Conditional] | None:
+        """Propensities that turn the observed rows into rows of P_x, or None where that takes more."""
+        graph, pool = self.graph, derivation.pool
+        effective = 0
+        for factor in derivation.factors:
+            effective |= 1 << factor.variable
+        fixed = derivation.do & graph.ancestors(effective, graph.all)
+        variables = graph.ancestors(effective | fixed, graph.all)
+        if variables & ~effective & ~fixed:
+            return None
+        if any(graph.district(part, variables) != part for part in graph.districts(effective)):
+            return None
+        factors = (pool.conditional(v, variables, pool.root) for v in bits(fixed))
+        return [factor for factor in factors if factor.inputs & effective]
+
+    def _outcome_fits(
+        self, derivation: Derivation, data: int, shape: Graph, do: int, given: int
+    ) -> list[Draw]:
+        """P(y_i | x, z, earlier y's) on rows of P_x, inputs dropped while separation allows it."""
+        draws = []
+        earlier: tuple[str, ...] = ()
+        context = (*shape.names(do), *shape.names(given))
+        for name in self.graph.names(derivation.outcomes):
+            inputs = self._trim(shape, name, (*context, *earlier), do)
+            inputs = tuple(n for n in self.graph.order if n in inputs)
+            model = self.add(Fit((name,), inputs, data) if inputs else Bootstrap((name,), data))
+            draws.append(Draw((name,), model, tuple((n, n) for n in inputs)))
+            earlier = (*earlier, name)
+        return draws
+
+    def _trim(self, shape: Graph, name: str, inputs: tuple[str, ...], do: int) -> tuple[str, ...]:
+        kept = list(inputs)
+        target = shape.mask([name])
+        for one in inputs:
+            rest = shape.mask(n for n in kept if n != one) | do
+            rest &= ~shape.mask([one])
+            if shape.separated(target, shape.mask([one]), rest, cut_into=do):
+                kept.remove(one)
+        return tuple(kept)
+
+
+def _shape(draws: list[Draw], inputs: tuple[str, ...]) -> Graph:
+    """A network as a graph without latents; its inputs are roots."""
+    slots = [slot for draw in draws for slot in draw.slots]
+    edges = [(fed, slot) for draw in draws for _, fed in draw.inputs for slot in draw.slots]
+    return Graph.from_edges(dict.fromkeys((*inputs, *slots)), edges)
+
+
+def _ordered(draws: list[Draw]) -> list[Draw]:
+    """Draws in an order in which every slot is made before it is used; stable."""
+    made_later = {slot for draw in draws for slot in draw.slots}
+    result: list[Draw] = []
+    todo = list(draws)
+    while todo:
+        ready = [d for d in todo if not made_later.intersection(s for _, s in d.inputs)]
+        for draw in ready:
+            made_later.difference_update(draw.slots)
+        assert ready, "the network is cyclic"
+        result += ready
+        todo = [d for d in todo if d not in ready]
+    return result
+
+
+def _inline_is_exact(derivation: Derivation, kernel: Kernel, part: int, last: int) -> bool:
+    """No dropped variable reaches, directly or through dropped ones, both a kept and a removed factor."""
+    if kernel.parent is None:
+        return False
+    hidden = kernel.variables & ~last
+    removed = last & ~part
+    reached_by: dict[int, int] = dict.fromkeys(bits(hidden), 0)
+    for factor in reversed(derivation.pool.factors_of(kernel, kernel.variables)):
+        reach = 1 << factor.variable
+        if hidden & reach:
+            reach = reached_by[factor.variable]
+        for h in bits(factor.inputs & hidden):
+            reached_by[h] |= reach
+    return _apart(list(reached_by.values()), part, removed)
+
+
+def _apart(groups: list[int], kept: int, removed: int) -> bool:
+    """Whether no chain of overlapping groups joins the two sets."""
+    side, changed = kept, True
+    while changed:
+        grown = side
+        for group in groups:
+            if group & grown:
+                grown |= group
+        changed, side = grown != side, grown
+    return not side & removed
