@@ -1,1 +1,1 @@
-"""An oracle for causal queries: random models, exact answers, an independent decider. Shares no code with causalc."""
+"""An oracle for causal queries: models, exact answers, deciders. Shares no code with causalc."""

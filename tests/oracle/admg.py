@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -85,7 +86,7 @@ class Admg:
 
 @dataclass(frozen=True)
 class Case:
-    """The query P(y | do(x), z) on a graph; ``identifiable`` is the verdict of the source, if any."""
+    """The query P(y | do(x), z); ``identifiable`` is the verdict of its source, if it gives one."""
 
     graph: Admg
     y: tuple[str, ...]
@@ -105,12 +106,17 @@ class Case:
 
 
 def random_admg(
-    n: int, directed: float, bidirected: float, rng: np.random.Generator, names: str = "ABCDEFGHIJKLMNOP"
+    n: int,
+    directed: float,
+    bidirected: float,
+    rng: np.random.Generator,
+    names: str = "ABCDEFGHIJKLMNOP",
 ) -> Admg:
     """Draw an ADMG on ``n`` variables with the given edge probabilities.
 
-    The causal order is a random permutation of the names, and edges are listed in random order, so that nothing
-    may rely on alphabetical order, order of declaration and causal order being the same.
+    The causal order is a random permutation of the names, and edges are listed in random order, so
+    that nothing may rely on alphabetical order, order of declaration and causal order being the
+    same.
     """
     nodes = tuple(names[:n])
     causal = [nodes[i] for i in rng.permutation(n)]
@@ -124,8 +130,8 @@ def _shuffled(pairs: list[Pair], rng: np.random.Generator) -> tuple[Pair, ...]:
     return tuple(pairs[i] for i in rng.permutation(len(pairs)))
 
 
-def shrink(case: Case, fails) -> Case:
-    """Return a smallest case, by greedy deletion of variables and edges, for which ``fails(case)`` still holds."""
+def shrink(case: Case, fails: Callable[[Case], bool]) -> Case:
+    """Delete variables and edges greedily for as long as ``fails(case)`` holds."""
     progress = True
     while progress:
         progress = False
@@ -136,7 +142,7 @@ def shrink(case: Case, fails) -> Case:
     return case
 
 
-def _smaller(case: Case):
+def _smaller(case: Case) -> Iterator[Case]:
     graph = case.graph
     for v in graph.nodes:
         y, x, z = (tuple(w for w in part if w != v) for part in (case.y, case.x, case.z))
@@ -147,6 +153,10 @@ def _smaller(case: Case):
         if y:
             yield replace(case, y=y, x=x, z=z)
     for e in graph.directed:
-        yield replace(case, graph=replace(graph, directed=tuple(f for f in graph.directed if f != e)))
+        yield replace(
+            case, graph=replace(graph, directed=tuple(f for f in graph.directed if f != e))
+        )
     for e in graph.bidirected:
-        yield replace(case, graph=replace(graph, bidirected=tuple(f for f in graph.bidirected if f != e)))
+        yield replace(
+            case, graph=replace(graph, bidirected=tuple(f for f in graph.bidirected if f != e))
+        )

@@ -1,8 +1,9 @@
 """Identifiability seen from the numbers alone: does P(y | do(x), z) move while P(v) stays?
 
-With theta the parameters of all tables and priors of a model with explicit latents, an identifiable effect can
-have no derivative along a direction in which P(v) has none. The converse holds at a random point if the latents have enough
-levels. No graph criterion is involved, and conditional queries are no special case.
+With theta the parameters of all tables and priors of a model with explicit latents, an identifiable
+effect can have no derivative along a direction in which P(v) has none. The converse holds at a
+random point if the latents have enough levels. No graph criterion is involved, and conditional
+queries are no special case.
 """
 
 from __future__ import annotations
@@ -56,17 +57,17 @@ class Fibre:
         return self.at(theta).effect(self.case.y, self.case.x, self.case.z).ravel()
 
     def slack(self) -> float:
-        """How fast the effect can move while P(v) stays: the largest length of a projected gradient."""
+        """How fast the effect can move while P(v) stays: 0 but for rounding, or well above."""
         theta = self.start()
         return float(np.max(np.linalg.norm(self._free_gradients(theta), axis=1)))
 
     def _free_gradients(self, theta: Array) -> Array:
-        """The gradients of the effect, projected on the directions in which P(v) does not change."""
+        """The gradients of the effect, projected on the directions that leave P(v) as it is."""
         null = _null_space(_jacobian(self.joint, theta))
         return _jacobian(self.effect, theta) @ null @ null.T
 
     def walk(self, steps: int = 60, length: float = 0.1) -> tuple[Scm, Scm]:
-        """Follow the fibre of P(v) as far as it goes: two positive models with equal P(v), different effects."""
+        """Follow the fibre of P(v): two positive models that agree on P(v), not on the effect."""
         theta = self.start()
         target = self.joint(theta)
         gradients = self._free_gradients(theta)

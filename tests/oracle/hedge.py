@@ -1,8 +1,9 @@
-"""Check that a claimed hedge is one, and turn it into two models that agree on P(v) and not on P(y | do(x)).
+"""Check that a claimed hedge is one, and build the two models that it says exist.
 
-Shpitser and Pearl (2006): P(y | do(x)) is not identifiable exactly if some hedge (F, F') exists for it. F' lies
-inside F, both are R-rooted C-forests (joined by bidirected edges, every vertex with a directed path to R inside
-the set), F meets x, F' does not, and R are ancestors of y in the graph without the edges into x.
+Shpitser and Pearl (2006): P(y | do(x)) is not identifiable exactly if some hedge (F, F') exists for
+it. F' lies inside F, both are R-rooted C-forests (joined by bidirected edges, every vertex with a
+directed path to R inside the set), F meets x, F' does not, and R are ancestors of y in the graph
+without the edges into x.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class Hedge:
 
 
 def hedge_flaw(case: Case, hedge: Hedge) -> str | None:
-    """Say what keeps ``hedge`` from witnessing that P(y | do(x)) is not identifiable; None if nothing does.
+    """Say what keeps ``hedge`` from witnessing that P(y | do(x)) is not identifiable; None if
+    nothing does.
 
     ``case`` has no conditions: for a conditional query pass ``decider.without_conditions(case)``.
     """
@@ -51,28 +53,34 @@ def hedge_flaw(case: Case, hedge: Hedge) -> str | None:
         if forest.ancestors(set(roots)) != part:
             return f"some vertex of the {name} set has no directed path to the roots inside it"
     if not roots <= graph.without_edges_into(x).ancestors(set(case.y)):
-        return "some root is no ancestor of the outcomes once the edges into the interventions are cut"
+        return (
+            "some root is no ancestor of the outcomes once the edges into the interventions are cut"
+        )
     return None
 
 
 def find_hedge(case: Case) -> Hedge | None:
     """Look for a hedge among all pairs of subsets: exponential, for graphs of a few variables.
 
-    With roots as many as possible, every vertex of F' that may be one, nothing is missed: a smaller choice of roots only
-    asks for more paths.
+    With roots as many as possible, every vertex of F' that may be one, nothing is missed: a smaller
+    choice of roots only asks for more paths.
     """
     nodes = case.graph.nodes
     eligible = case.graph.without_edges_into(set(case.x)).ancestors(set(case.y))
     for size in range(2, len(nodes) + 1):
         for outer in combinations(nodes, size):
             inner = set(outer) - set(case.x)
-            found = _with_outer(case, frozenset(outer), inner, eligible) if len(inner) < size else None
+            found = (
+                _with_outer(case, frozenset(outer), inner, eligible) if len(inner) < size else None
+            )
             if found:
                 return found
     return None
 
 
-def _with_outer(case: Case, outer: frozenset[str], free: set[str], eligible: set[str]) -> Hedge | None:
+def _with_outer(
+    case: Case, outer: frozenset[str], free: set[str], eligible: set[str]
+) -> Hedge | None:
     for size in range(1, len(free) + 1):
         for inner in combinations(sorted(free), size):
             hedge = Hedge(outer, frozenset(inner), frozenset(eligible.intersection(inner)))
@@ -84,11 +92,12 @@ def _with_outer(case: Case, outer: frozenset[str], free: set[str], eligible: set
 def witnesses(case: Case, hedge: Hedge, noise: float = 0.1) -> tuple[Scm, Scm]:
     """Build two models with the same positive P(v) and different P(y | do(x)), by parity.
 
-    Every vertex of the hedge carries a bit: the parity of its parents and of fair hidden coins, one for each edge
-    of a spanning tree of bidirected edges. In the second model the vertices of F' ignore what lies outside F'.
-    Either way the roots have even parity in observed data (up to noise at one root). After do(x) that still holds
-    in the second model, while in the first the parity is a fair coin. Directed paths carry the roots' bits on to y
-    in a second bit, the same way in both models; it is flipped with probability ``noise`` at each vertex.
+    Every vertex of the hedge carries a bit: the parity of its parents and of fair hidden coins, one
+    for each edge of a spanning tree of bidirected edges. In the second model the vertices of F'
+    ignore what lies outside F'. Either way the roots have even parity in observed data (up to noise
+    at one root). After do(x) that still holds in the second model, while in the first the parity is
+    a fair coin. Directed paths carry the roots' bits on to y in a second bit, the same way in both
+    models; it is flipped with probability ``noise`` at each vertex.
     """
     plan = _Parity(case, hedge)
     return plan.model(False, noise), plan.model(True, noise)
@@ -98,7 +107,12 @@ class _Parity:
     """The edges that the construction uses."""
 
     def __init__(self, case: Case, hedge: Hedge) -> None:
-        graph, outer, inner, roots = case.graph, set(hedge.outer), set(hedge.inner), set(hedge.roots)
+        graph, outer, inner, roots = (
+            case.graph,
+            set(hedge.outer),
+            set(hedge.inner),
+            set(hedge.roots),
+        )
         self.graph, self.hedge = graph, hedge
         self.child = _towards(graph.within(outer), roots) | _towards(graph.within(inner), roots)
         self.coins = _spanning_tree(graph, inner, outer)
@@ -128,7 +142,13 @@ class _Parity:
         return parents | {u.name for u in coins if v in u.members and heard >= set(u.members)}
 
     def _table(
-        self, v: str, inputs: tuple[str, ...], sizes: list[int], levels: int, bits: set[str], noise: float
+        self,
+        v: str,
+        inputs: tuple[str, ...],
+        sizes: list[int],
+        levels: int,
+        bits: set[str],
+        noise: float,
     ) -> Array:
         in_hedge, carries = v in self.hedge.outer, v in self.carrying
         noisy_root = min(self.hedge.roots)
@@ -136,7 +156,11 @@ class _Parity:
         for values in np.ndindex(*sizes):
             world = dict(zip(inputs, values, strict=True))
             hedge_bit = sum(self._hedge_bit(w, world[w]) for w in bits) % 2
-            carried = sum(self._carried(p, world[p]) for p in inputs if self.carrier.get(p) == v and p in self._live)
+            carried = sum(
+                self._carried(p, world[p])
+                for p in inputs
+                if self.carrier.get(p) == v and p in self._live
+            )
             p_hedge = _flip(hedge_bit, noise if v == noisy_root else 0.0)
             p_carry = _flip(carried % 2, noise)
             if in_hedge and carries:
@@ -166,7 +190,9 @@ def _flip(bit: int, noise: float) -> Array:
 
 
 def _towards(graph: Admg, targets: set[str]) -> dict[str, str]:
-    """For each vertex with a path to ``targets``, other than these, the next vertex on a shortest one."""
+    """For each vertex with a path to ``targets``, other than these, the next vertex on a shortest
+    one.
+    """
     step: dict[str, str] = {}
     frontier = [v for v in graph.nodes if v in targets]
     seen = set(frontier)

@@ -1,4 +1,4 @@
-"""Discrete structural causal models with explicit latents, and their exact distributions by enumeration."""
+"""Discrete structural causal models with explicit latents, and what they imply, exactly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Latent:
-    """A hidden root: ``members`` are the observed variables that it causes, ``prior`` its distribution."""
+    """A hidden root: ``members`` are the observed variables that it causes, ``prior`` its
+    distribution.
+    """
 
     name: str
     members: tuple[str, ...]
@@ -29,8 +31,8 @@ class Latent:
 class Scm:
     """A model for an ADMG.
 
-    ``tables[v]`` is P(v | inputs[v]) with one axis for each of ``inputs[v]`` in order and v last, where the
-    inputs are observed parents and latents.
+    ``tables[v]`` is P(v | inputs[v]) with one axis for each of ``inputs[v]`` in order and v last,
+    where the inputs are observed parents and latents.
     """
 
     graph: Admg
@@ -49,13 +51,17 @@ class Scm:
         return self._contract(self.graph.nodes, frozenset())
 
     def effect(self, y: Sequence[str], x: Sequence[str] = (), z: Sequence[str] = ()) -> Array:
-        """P(y | do(x), z) with the axes of x, then those of z, then those of y, each in the order given."""
+        """P(y | do(x), z) with the axes of x, then those of z, then those of y, each in the order
+        given.
+        """
         kept = self._contract((*x, *z, *y), frozenset(x))
         over_y = tuple(range(len(x) + len(z), kept.ndim))
         return kept / kept.sum(axis=over_y, keepdims=True)
 
     def _contract(self, axes: Sequence[str], cut: frozenset[str]) -> Array:
-        """Sum the product of all factors but those of ``cut`` over everything that is not in ``axes``."""
+        """Sum the product of all factors but those of ``cut`` over everything that is not in
+        ``axes``.
+        """
         label = self._label
         relevant = self.graph.without_edges_into(set(cut)).ancestors(set(axes))
         operands: list[object] = []
@@ -71,8 +77,12 @@ class Scm:
             operands += [np.ones(self.levels[v]), [label[v]]]
         return np.einsum(*operands, [label[v] for v in axes], optimize="greedy")
 
-    def effect_by_enumeration(self, y: Sequence[str], x: Sequence[str] = (), z: Sequence[str] = ()) -> Array:
-        """The same as ``effect``, by visiting every world one at a time: slow, and too simple to be wrong."""
+    def effect_by_enumeration(
+        self, y: Sequence[str], x: Sequence[str] = (), z: Sequence[str] = ()
+    ) -> Array:
+        """The same as ``effect``, by visiting every world one at a time: slow, and too simple to be
+        wrong.
+        """
         axes = (*x, *z, *y)
         total = np.zeros([self.levels[v] for v in axes])
         for world, weight in self._worlds(frozenset(x)):
@@ -108,14 +118,15 @@ def random_scm(
 ) -> Scm:
     """Draw a model for ``graph`` whose every probability is positive.
 
-    Each row of a table is a flat Dirichlet draw mixed with ``uniform`` parts of the uniform distribution, which
-    bounds it away from zero and so keeps divisions well conditioned. One latent a bidirected edge, or one a
-    maximal clique of them.
+    Each row of a table is a flat Dirichlet draw mixed with ``uniform`` parts of the uniform
+    distribution, which bounds it away from zero and so keeps divisions well conditioned. One latent
+    a bidirected edge, or one a maximal clique of them.
     """
     levels = {v: int(rng.integers(2, max_levels + 1)) for v in graph.nodes}
     members = clique_latents(graph) if cliques else graph.bidirected
     latents = tuple(
-        Latent(f"U{i}", tuple(m), _rows((), latent_levels, rng, uniform)) for i, m in enumerate(members)
+        Latent(f"U{i}", tuple(m), _rows((), latent_levels, rng, uniform))
+        for i, m in enumerate(members)
     )
     inputs = {
         v: (*graph.parents(v), *(u.name for u in latents if v in u.members)) for v in graph.nodes
