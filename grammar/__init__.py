@@ -1,1 +1,7 @@
-"""Text to tree: the query language, its formatter and its diagnostics."""
+"""The query language: text to tree and back."""
+
+from causalc.grammar.diagnostic import LanguageError
+from causalc.grammar.parser import parse, parse_graph, parse_kind, parse_query
+from causalc.grammar.source import Source, Span
+
+__all__ = ["LanguageError", "Source", "Span", "parse", "parse_graph", "parse_kind", "parse_query"]

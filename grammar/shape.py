@@ -1,0 +1,147 @@
+"""From ``head(terms | terms)`` to a query or a moment, and what may be wrong with its shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from causalc.grammar import messages as m
+from causalc.grammar.diagnostic import Fault
+from causalc.grammar.source import Span
+from causalc.grammar.tree import Assignment, Moment, Name, Predicate, Query
+
+MOMENTS = ("E", "Var", "Pr")
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """``do(terms)``."""
+
+    terms: Terms
+    span: Span
+
+    def assignments(self) -> tuple[Assignment, ...]:
+        """What is set; refuses an empty, a nested and an unequal ``do``."""
+        if not self.terms.items:
+            raise Fault(m.EmptyDo(self.span))
+        for term in self.terms.items:
+            if isinstance(term, Do):
+                raise Fault(m.NestedDo(term.span))
+            if isinstance(term, Predicate):
+                raise Fault(m.UnequalDo(term.span, term.name.text, str(term.comparison)))
+        return cast(tuple[Assignment, ...], self.terms.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A list of names, assignments, predicates and interventions."""
+
+    items: tuple[Assignment | Predicate | Do, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """``head(left | right)``; ``right`` is ``None`` where there is no bar."""
+
+    head: Name
+    left: Terms
+    right: Terms | None
+    span: Span
+
+
+def query(found: Distribution) -> Query:
+    """The query that a distribution states; raises ``Fault`` for a wrong shape."""
+    if found.head.text not in ("P", "p"):
+        raise Fault(_wrong_query_head(found))
+    _refuse_do_before_bar(found)
+    if not found.left.items:
+        raise Fault(m.NoOutcome(found.span))
+    for term in found.left.items:
+        match term:
+            case Predicate(name, comparison, span=span):
+                raise Fault(m.ValueOnOutcome(span, name.text, str(comparison)))
+            case Assignment(name, value, span=span) if value is not None:
+                raise Fault(m.ValueOnOutcome(span, name.text, "=="))
+    outcomes = tuple(term.name for term in found.left.items if isinstance(term, Assignment))
+    do, given = _right(found)
+    _refuse_repeats(outcomes, do, given)
+    return Query(outcomes, do, given, found.span)
+
+
+def moment(found: Distribution) -> Moment:
+    """The moment that a distribution states; raises ``Fault`` for a wrong shape."""
+    function = found.head.text
+    if function not in MOMENTS:
+        raise Fault(m.UnknownMoment(found.head.span, function))
+    _refuse_do_before_bar(found)
+    if not found.left.items:
+        raise Fault(m.NoOutcome(found.span))
+    predicates = tuple(_predicate(function, term) for term in found.left.items)
+    if function != "Pr" and len(predicates) > 1:
+        raise Fault(m.OneOutcomeOnly(predicates[1].span, function))
+    do, given = _right(found)
+    _refuse_repeats(tuple({p.name.text: p.name for p in predicates}.values()), do, given)
+    return Moment(function, predicates, do, given, found.span)  # type: ignore[arg-type]
+
+
+def _predicate(function: str, term: Assignment | Predicate | Do) -> Predicate:
+    match term:
+        case Predicate(name, span=span):
+            if function != "Pr":
+                raise Fault(m.ComparisonInMoment(span, function, name.text))
+            return term
+        case Assignment(name, value, span=span) if value is not None:
+            raise Fault(m.SingleEqual(span, name.text))
+        case Assignment(name, None, span=span):
+            if function == "Pr":
+                raise Fault(m.EventNeeded(span, name.text))
+            return Predicate(name, span=span)
+    raise AssertionError("a do before the bar is refused first")
+
+
+def _wrong_query_head(found: Distribution) -> m.Message:
+    head = found.head
+    if head.text in MOMENTS:
+        return m.MomentAsQuery(head.span, head.text)
+    if head.text.startswith(("P_", "p_")):
+        return m.SubscriptedP(head.span, head.text)
+    return m.NotADistribution(head.span, head.text)
+
+
+def _refuse_do_before_bar(found: Distribution) -> None:
+    for term in found.left.items:
+        if isinstance(term, Do):
+            alone = len(found.left.items) == 1
+            raise Fault(m.DoBeforeBar(term.span) if not alone else m.DoAsOutcome(term.span))
+
+
+def _right(found: Distribution) -> tuple[tuple[Assignment, ...], tuple[Assignment, ...]]:
+    if found.right is None:
+        return (), ()
+    if not found.right.items:
+        raise Fault(m.NothingAfterBar(found.span))
+    interventions = [term for term in found.right.items if isinstance(term, Do)]
+    if len(interventions) > 1:
+        first, second = interventions[:2]
+        raise Fault(m.SeveralDos(second.span, first.span))
+    given = []
+    for term in found.right.items:
+        if isinstance(term, Predicate):
+            raise Fault(m.UnequalCondition(term.span, term.name.text, str(term.comparison)))
+        if isinstance(term, Assignment):
+            given.append(term)
+    return interventions[0].assignments() if interventions else (), tuple(given)
+
+
+def _refuse_repeats(
+    outcomes: tuple[Name, ...], do: tuple[Assignment, ...], given: tuple[Assignment, ...]
+) -> None:
+    seen: dict[str, tuple[str, Span]] = {}
+    roles = [("outcome", name) for name in outcomes]
+    roles += [("intervention", a.name) for a in do]
+    roles += [("condition", a.name) for a in given]
+    for role, name in roles:
+        before = seen.setdefault(name.text, (role, name.span))
+        if before[1] is not name.span:
+            raise Fault(m.TwoRoles(name.span, name.text, role, *before))
