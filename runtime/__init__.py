@@ -1,1 +1,49 @@
-"""What a generated program calls. Knows nothing of the grammar and the compiler."""
+"""What a generated program calls. Knows nothing of the grammar and the compiler.
+
+Names load on first use, so that importing this package costs nothing and loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from causalc.runtime.main import main
+    from causalc.runtime.program import FREE, Draw, Input, Models, Query, Row, Run, draw, start
+    from causalc.runtime.schema import (
+        Schema,
+        binary,
+        categorical,
+        image,
+        inferred,
+        integer,
+        ordinal,
+        real,
+        vector,
+    )
+    from causalc.runtime.sources import folder
+    from causalc.runtime.specs import diffusion, mixture, softmax, table
+
+_HOMES = {
+    "program": ("FREE", "Draw", "Input", "Models", "Query", "Row", "Run", "draw", "start"),
+    "schema": (
+        "Schema", "binary", "categorical", "image", "inferred", "integer", "ordinal", "real", "vector",
+    ),
+    "specs": ("diffusion", "mixture", "softmax", "table"),
+    "sources": ("folder",),
+    "main": ("main",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "FREE", "Draw", "Input", "Models", "Query", "Row", "Run", "Schema", "binary", "categorical", "diffusion",
+    "draw", "folder", "image", "inferred", "integer", "main", "mixture", "ordinal", "real", "softmax",
+    "start", "table", "vector",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'causalc.runtime' has no attribute {name!r}")
+    return getattr(import_module(f"causalc.runtime.{_HOME[name]}"), name)

@@ -1,0 +1,93 @@
+"""The Python API behind ``import causalc``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from causalc.compiler.answer import Estimand, Question, solve
+from causalc.compiler.graph import Graph
+from causalc.compiler.pipeline import compile_estimands
+from causalc.compiler.view import Spec
+from causalc.errors import CausalcError
+from causalc.program import Program, Sampler
+
+if TYPE_CHECKING:
+    from causalc.grammar.tree import Query
+
+
+def _question(query: Query | str) -> Question:
+    from causalc.grammar import parse_query
+
+    return Question.of(parse_query(query) if isinstance(query, str) else query)
+
+
+def _graph(graph: Graph | str) -> Graph:
+    return Graph.parse(graph) if isinstance(graph, str) else graph
+
+
+def identify(query: Query | str, graph: Graph | str) -> Estimand:
+    """Identify a query: its estimand, with derivation.
+
+    Raises ``NotIdentifiable`` (with ``.hedge``), or another ``CausalcError`` where query and graph do not fit.
+    """
+    return solve(_question(query), _graph(graph))
+
+
+def specs(schema: Mapping[str, Any] | None) -> dict[str, Spec | None]:
+    """Kinds as the emitter writes them; a kind is text such as ``"image(8, 8, channels=3)"`` or a ``Kind``."""
+    result: dict[str, Spec | None] = {}
+    for name, kind in (schema or {}).items():
+        if isinstance(kind, str):
+            from causalc.compiler.kinds import parse_kind
+
+            kind = parse_kind(kind)
+        options = kind.options
+        pairs = tuple(options.items()) if isinstance(options, Mapping) else tuple(options)
+        result[name] = Spec(kind.name, tuple(kind.args), pairs)
+    return result
+
+
+def compile(
+    query: Query | str,
+    graph: Graph | str,
+    schema: Mapping[str, Any] | None = None,
+    strategy: str = "auto",
+    models: Mapping[str, Spec] | None = None,
+) -> Program:
+    """Compile a query into a program.
+
+    ``schema`` maps variables to kinds; without it kinds are inferred from the data. ``strategy`` is the route
+    of step 7: "auto", "generate" or "reweight".
+    """
+    estimand = identify(query, graph)
+    compiled = compile_estimands({"query": estimand}, estimand.graph, specs(schema), models, strategy)
+    return Program(compiled)
+
+
+def load(folder: str | Path) -> Sampler:
+    """Load a saved sampler. The program is compiled again from the saved query: nothing in the folder is run."""
+    from causalc.runtime.fitted import FittedModels
+
+    source = Path(folder) / "query.json"
+    try:
+        recipe = json.loads(source.read_text(encoding="utf-8"))
+        if recipe["format"] != 1:
+            raise CausalcError(f"{source}: format {recipe['format']} is newer than this causalc reads")
+        shape = recipe["graph"]
+        graph = Graph.from_edges(
+            map(str, shape["nodes"]), [(a, b) for a, b in shape["directed"]],
+            [(a, b) for a, b in shape["bidirected"]],
+        )
+        kinds = {
+            name: None if kind is None else Spec(kind[0], tuple(kind[1]), tuple((k, v) for k, v in kind[2]))
+            for name, kind in recipe["schema"].items()
+        }
+        found = {name: solve(_question(text), graph) for name, text in recipe["queries"].items()}
+        strategy = recipe["strategy"]
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise CausalcError(f"{source}: not a saved sampler ({error})") from None
+    program = Program(compile_estimands(found, graph, kinds, None, strategy))
+    return Sampler(program, FittedModels.load(Path(folder) / "models"))

@@ -1,0 +1,140 @@
+"""``Program`` and ``Sampler``: a compiled query as a Python object."""
+
+from __future__ import annotations
+
+import linecache
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from causalc.compiler.answer import Estimand
+from causalc.compiler.pipeline import Compiled
+from causalc.compiler.plan import Plan
+from causalc.errors import CausalcError
+from causalc.table import Table
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """A compiled query: ``plan``, ``source`` and ``estimand``; ``fit`` trains it, ``exact`` computes with it."""
+
+    compiled: Compiled = field(repr=False)
+    _module: list[types.ModuleType] = field(default_factory=list, repr=False)
+
+    @property
+    def plan(self) -> Plan:
+        """What is fitted on which rows, and the networks."""
+        return self.compiled.plan
+
+    @property
+    def source(self) -> str:
+        """The generated Python program."""
+        return self.compiled.source
+
+    @property
+    def estimands(self) -> Mapping[str, Estimand]:
+        """One estimand a query."""
+        return self.compiled.estimands
+
+    @property
+    def estimand(self) -> Estimand:
+        """The estimand of the first query."""
+        return next(iter(self.compiled.estimands.values()))
+
+    @property
+    def module(self) -> types.ModuleType:
+        """The program, imported: our own emitted text, in which every name was quoted."""
+        if not self._module:
+            name = f"<causalc {id(self):x}>"
+            lines = self.source.splitlines(keepends=True)
+            linecache.cache[name] = (len(self.source), None, lines, name)
+            module = types.ModuleType("causalc_program")
+            exec(compile(self.source, name, "exec"), module.__dict__)
+            self._module.append(module)
+        return self._module[0]
+
+    def write(self, path: str | Path) -> Path:
+        """Write the program's text; returns the path."""
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(self.source, encoding="utf-8")
+        return target
+
+    def exact(self, joint: Table, query: str | None = None) -> Table:
+        """Run the program on an exact joint table over all observed variables.
+
+        Returns a table over the free do and condition variables, then the outcomes; each slice sums to 1.
+        """
+        from causalc.runtime import FREE
+
+        name = query or next(iter(self.estimands))
+        entry = self.module.QUERIES[name]
+        fixed = self.estimands[name].question.fixed
+        values = {p: fixed.get(v, FREE) for v, p in entry.parameters.items()}
+        result = entry.sample(self.module.train(joint), 0, **values)
+        assert isinstance(result, Table)
+        return result
+
+    def fit(self, data: Any, **options: Any) -> Sampler:
+        """Train on ``data`` (pandas or pyarrow table, mapping of arrays, or a path); resumes from ``store``.
+
+        Options: ``store`` (folder), ``seed``, ``device``, ``budget`` (seconds), ``progress``.
+        """
+        return Sampler(self, self.module.train(data, **options))
+
+    def __str__(self) -> str:
+        return self.source
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sampler:
+    """A trained program."""
+
+    program: Program
+    models: Any = field(repr=False)
+
+    def sample(self, n: int, query: str | None = None, seed: int = 0, **values: Any) -> Any:
+        """Draw ``n`` rows as a data frame; do and condition variables are set by name (scalar or length n).
+
+        Raises ``CausalcError`` for a variable that is missing, unknown or out of range.
+        """
+        queries = self.program.module.QUERIES
+        name = query or next(iter(queries))
+        if name not in queries:
+            raise CausalcError(f"there is no query `{name}`; the program has {', '.join(queries)}")
+        parameters = queries[name].parameters
+        options = {k: values.pop(k) for k in ("batch_size", "device") if k in values and k not in parameters}
+        question = self.program.estimands[name].question
+        for variable in values:
+            if variable not in parameters:
+                known = ", ".join(f"`{p}`" for p in parameters) or "none"
+                raise CausalcError(f"{question.text} has no input `{variable}`; its inputs: {known}")
+        for variable in question.free:
+            if variable not in values:
+                raise CausalcError(f"{question.text} needs a value for `{variable}`: sample(n, {variable}=...)")
+        given = {parameters[v]: value for v, value in values.items()}
+        return queries[name].sample(self.models, n, seed=seed, **given, **options)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write models, plan and program to ``folder``; ``causalc.load`` reads it back."""
+        import json
+
+        target = Path(folder)
+        self.models.save(target / "models")
+        self.program.write(target / "program.py")
+        (target / "query.json").write_text(json.dumps(self._recipe(), indent=1), encoding="utf-8")
+        return target
+
+    def _recipe(self) -> dict[str, Any]:
+        """What ``load`` compiles again: the text of a stranger's folder is never executed."""
+        compiled = self.program.compiled
+        graph = compiled.graph
+        return {
+            "format": 1,
+            "graph": {"nodes": graph.nodes, "directed": graph.directed, "bidirected": graph.bidirected},
+            "queries": {k: e.question.text for k, e in compiled.estimands.items()},
+            "schema": {k: None if s is None else [s.name, s.args, s.options] for k, s in compiled.schema.items()},
+            "strategy": compiled.strategy,
+        }

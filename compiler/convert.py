@@ -1,0 +1,328 @@
+"""Graphs in the formats of others: networkx, DAGitty, DOT, GML; Mermaid and the edge language to write.
+
+Reading refuses what an ADMG cannot say: an undirected edge, a circle mark, selection. Nothing is
+dropped in silence but drawing attributes. Reading what was written gives the same graph.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from causalc.compiler.graph import Graph, Pair
+from causalc.errors import CausalcError
+from causalc.grammar import parse_graph
+from causalc.grammar.printer import name_text
+
+_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_YES, _NO = ("true", "yes", "1", "t", "y", ""), ("false", "no", "0", "f", "n")
+_KINDS = {
+    "directed": "->",
+    "->": "->",
+    "forward": "->",
+    "back": "<-",
+    "<-": "<-",
+    "bidirected": "<->",
+    "<->": "<->",
+    "both": "<->",
+}
+
+
+class GraphFormatError(CausalcError):
+    """A text or an object that cannot be read, or written, as an acyclic directed mixed graph."""
+
+
+# ---- networkx -------------------------------------------------------------------------------------
+
+
+def from_networkx(graph: Any) -> Graph:
+    """Read a ``DiGraph`` or ``MultiDiGraph``.
+
+    An edge is a directed one unless its attributes say ``bidirected=True``, ``kind="bidirected"``,
+    ``arrow="<->"`` or ``dir="both"``. Latents are the nodes with ``latent=True`` or
+    ``observed=False`` and, as pgmpy has it, those in the graph's set ``latents``. Nodes become
+    strings. Raises ``GraphFormatError`` for an undirected graph or any other kind of edge.
+    """
+    try:
+        directed = graph.is_directed()
+        nodes = list(graph.nodes(data=True))
+        edges = list(graph.edges(data=True))
+        also = set(getattr(graph, "latents", ()))
+    except (AttributeError, TypeError):
+        raise GraphFormatError(
+            f"expected a networkx DiGraph or MultiDiGraph, got a {type(graph).__name__}"
+        ) from None
+    if not directed:
+        raise GraphFormatError(
+            "the networkx graph is undirected; use a DiGraph, with bidirected=True on the edges "
+            "that stand for a latent common cause"
+        )
+    names = _names(node for node, _ in nodes)
+    latents = [names[node] for node, marks in nodes if node in also or _is_latent(node, marks)]
+    arrows = [(names[a], names[b], _arrow(a, b, marks)) for a, b, marks in edges]
+    return _build(names.values(), arrows, latents)
+
+
+def to_networkx(graph: Graph) -> Any:
+    """Write a networkx ``MultiDiGraph`` whose edges carry ``kind``: "directed" or "bidirected"."""
+    import networkx as nx
+
+    result = nx.MultiDiGraph()
+    result.add_nodes_from(graph.nodes)
+    result.add_edges_from(graph.directed, kind="directed")
+    result.add_edges_from(graph.bidirected, kind="bidirected")
+    return result
+
+
+def _names(nodes: Iterable[object]) -> dict[object, str]:
+    names = {node: _sound(str(node)) for node in nodes}
+    if len(set(names.values())) < len(names):
+        seen: set[str] = set()
+        twice = next(n for n in names.values() if n in seen or seen.add(n))  # type: ignore[func-returns-value]
+        raise GraphFormatError(f"two nodes are both called `{twice}`; rename one")
+    return names
+
+
+def _sound(name: str) -> str:
+    """A name that can be written and read again: visible, on one line."""
+    if not name.strip():
+        raise GraphFormatError("a variable has an empty name; give it one")
+    if any(unicodedata.category(c) in _INVISIBLE and c not in "\u200c\u200d" for c in name):
+        raise GraphFormatError(
+            f"the name {name!a} has a line break or another invisible character; rename it"
+        )
+    return name
+
+
+def _is_latent(node: object, marks: Mapping[str, object]) -> bool:
+    if "latent" in marks:
+        return _truth(node, "latent", marks["latent"])
+    return "observed" in marks and not _truth(node, "observed", marks["observed"])
+
+
+def _truth(where: object, key: str, value: object) -> bool:
+    text = str(value).strip('"').lower()
+    if text in _YES or text in _NO:
+        return text in _YES
+    raise GraphFormatError(f"`{where}` has {key}={value!r}; write true or false")
+
+
+def _arrow(a: object, b: object, marks: Mapping[str, object]) -> str:
+    """``->``, ``<-`` or ``<->``, from the attributes of an edge."""
+    if "bidirected" in marks:
+        return "<->" if _truth(f"{a} -> {b}", "bidirected", marks["bidirected"]) else "->"
+    for key in ("kind", "arrow", "dir"):
+        if key in marks:
+            value = str(marks[key]).strip('"').lower()
+            if value not in _KINDS:
+                raise GraphFormatError(
+                    f"the edge between `{a}` and `{b}` has {key}={value!r}; only directed and "
+                    "bidirected edges have a meaning here: orient it, or say which of the two it is"
+                )
+            return _KINDS[value]
+    return "->"
+
+
+def _build(
+    nodes: Iterable[str], arrows: Iterable[tuple[str, str, str]], latents: Iterable[str] = ()
+) -> Graph:
+    directed: list[Pair] = []
+    bidirected: list[Pair] = []
+    for a, b, arrow in arrows:
+        if arrow == "<->":
+            bidirected.append((a, b))
+        else:
+            directed.append((a, b) if arrow == "->" else (b, a))
+    return Graph.from_edges(nodes, directed, bidirected, latents)
+
+
+# ---- the edge language, DAGitty, Mermaid ------------------------------------------------------------
+
+
+def to_text(graph: Graph) -> str:
+    """Write the edge language on one line, as ``Graph.parse`` reads it.
+
+    Raises ``GraphFormatError`` for a name with invisible characters.
+    """
+    quoted = {name: name_text(_sound(name)) for name in graph.nodes}
+    paths = _paths(graph)
+    statements = [" -> ".join(quoted[v] for v in path) for path in paths]
+    statements += [f"{quoted[a]} <-> {quoted[b]}" for a, b in graph.bidirected]
+    mentioned = dict.fromkeys(v for part in (*paths, *graph.bidirected) for v in part)
+    alone = [v for v in graph.nodes if v not in mentioned]
+    if (*mentioned, *alone) == graph.nodes:
+        return "; ".join([*statements, *(quoted[v] for v in alone)])
+    return "; ".join([*(quoted[v] for v in graph.nodes), *statements])
+
+
+def _paths(graph: Graph) -> list[list[str]]:
+    """The directed edges, each once, strung together into paths."""
+    after: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for a, b in graph.directed:
+        after[a].append(b)
+    paths = []
+    for start in graph.nodes:
+        while after[start]:
+            path = [start]
+            while after[path[-1]]:
+                path.append(after[path[-1]].pop(0))
+            paths.append(path)
+    return paths
+
+
+def from_dagitty(text: str) -> Graph:
+    """Read a DAGitty text, ``dag { X -> Y; U [latent] }``; latents are projected out.
+
+    Raises a ``CausalcError`` with the place for a text that is no DAG, and ``GraphFormatError``
+    where a variable is marked as selected: selection is beyond this language.
+    """
+    spec = parse_graph(text)
+    selected = spec.with_attribute("selected", "s")
+    if selected:
+        raise GraphFormatError(
+            f"`{selected[0]}` is marked as selected: samples selected on a variable are not "
+            "observational data for this graph; remove the mark if they are not"
+        )
+    return Graph.from_edges(spec.nodes, spec.directed, spec.bidirected, spec.latents)
+
+
+def to_dagitty(graph: Graph) -> str:
+    """Write a text that DAGitty reads; odd names in double quotes."""
+    lines = [_dagitty_name(name) for name in graph.nodes]
+    lines += [f"{_dagitty_name(a)} -> {_dagitty_name(b)}" for a, b in graph.directed]
+    lines += [f"{_dagitty_name(a)} <-> {_dagitty_name(b)}" for a, b in graph.bidirected]
+    return "dag {\n" + "".join(f"  {line}\n" for line in lines) + "}\n"
+
+
+def _dagitty_name(name: str) -> str:
+    if re.fullmatch(r"[A-Za-z]\w*", _sound(name), re.ASCII) and name == name_text(name):
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def to_mermaid(graph: Graph) -> str:
+    """Write a Mermaid flowchart; a latent common cause is a dotted arrow with two heads."""
+    boxes = {name: f"v{i}" for i, name in enumerate(graph.nodes)}
+    lines = [f'{boxes[name]}["{_mermaid_label(name)}"]' for name in graph.nodes]
+    lines += [f"{boxes[a]} --> {boxes[b]}" for a, b in graph.directed]
+    lines += [f"{boxes[a]} <-.-> {boxes[b]}" for a, b in graph.bidirected]
+    return "flowchart LR\n" + "".join(f"  {line}\n" for line in lines)
+
+
+def _mermaid_label(name: str) -> str:
+    return re.sub(r"[^\w .,()+/-]", lambda found: f"#{ord(found[0])};", name)
+
+
+# ---- DOT ----------------------------------------------------------------------------------------------
+
+
+def to_dot(graph: Graph) -> str:
+    """Write Graphviz DOT; a latent common cause is a dashed edge with two heads.
+
+    Raises ``GraphFormatError`` for a name that DOT cannot quote: one with a backslash at its end or
+    before a quotation mark.
+    """
+    quoted = {name: _dot_name(name) for name in graph.nodes}
+    lines = list(quoted.values())
+    lines += [f"{quoted[a]} -> {quoted[b]}" for a, b in graph.directed]
+    lines += [f"{quoted[a]} -> {quoted[b]} [dir=both, style=dashed]" for a, b in graph.bidirected]
+    return "digraph {\n" + "".join(f"  {line};\n" for line in lines) + "}\n"
+
+
+def _dot_name(name: str) -> str:
+    if re.search(r'\\("|$)', _sound(name)):
+        raise GraphFormatError(
+            f"DOT has no way to write the name {name!a}: a backslash stands before a quotation "
+            "mark or at the end; rename the variable"
+        )
+    return '"' + name.replace('"', '\\"') + '"'
+
+
+def from_dot(text: str) -> Graph:
+    """Read Graphviz DOT, subgraphs included.
+
+    ``a -> b [dir=both]`` is a latent common cause, and so are two dashed edges ``a -> b; b -> a``.
+    Latents carry ``latent=true`` or ``observed=no``. Raises ``GraphFormatError`` for undirected
+    edges and for text that is not one graph.
+    """
+    nodes: dict[str, bool] = {}
+    found: list[tuple[str, str, str, bool]] = []
+    _collect(_one_dot(text), nodes, found)
+    dashed = {(a, b) for a, b, arrow, is_dashed in found if is_dashed and arrow == "->"}
+    arrows = [
+        (a, b, "<->" if is_dashed and arrow == "->" and (b, a) in dashed else arrow)
+        for a, b, arrow, is_dashed in found
+    ]
+    return _build(nodes, arrows, [name for name, latent in nodes.items() if latent])
+
+
+def _one_dot(text: str) -> Any:
+    import pydot
+
+    # pydot prints what is wrong with a text instead of raising it
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            graphs = pydot.graph_from_dot_data(text)
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
+        raise GraphFormatError(f"this is not DOT as pydot reads it: {error}") from None
+    if not graphs:
+        reason = printed.getvalue().strip().splitlines()
+        place = f": {reason[-1]}" if reason else ""
+        raise GraphFormatError(f"this is not DOT{place}")
+    if len(graphs) > 1:
+        raise GraphFormatError(f"the text holds {len(graphs)} graphs; keep one")
+    if graphs[0].get_type() != "digraph":
+        raise GraphFormatError(
+            "the DOT graph is undirected (`graph`, `--`); write `digraph` with `->`, and "
+            "[dir=both] for a latent common cause"
+        )
+    return graphs[0]
+
+
+def _collect(
+    part: Any, nodes: dict[str, bool], found: list[tuple[str, str, str, bool]]
+) -> list[str]:
+    """Add the nodes and edges of a graph or subgraph, in order of mention; return its nodes."""
+    before = len(nodes)
+    own: dict[str, None] = {}
+    items = [*part.get_nodes(), *part.get_edges(), *part.get_subgraphs()]
+    for item in sorted(items, key=lambda item: item.get_sequence() or 0):
+        marks = {key: str(value).strip('"') for key, value in item.get_attributes().items()}
+        if item in ():
+            continue
+    del before
+    return list(own)
+
+
+# ---- GML ----------------------------------------------------------------------------------------------
+
+
+def to_gml(graph: Graph) -> str:
+    """Write GML, as networkx reads it."""
+    import networkx as nx
+
+    for name in graph.nodes:
+        _sound(name)
+    return "\n".join(nx.generate_gml(to_networkx(graph))) + "\n"
+
+
+def from_gml(text: str) -> Graph:
+    """Read GML: nodes by ``label``, or by ``id`` where there are no labels; edges as ``from_networkx``.
+
+    Raises ``GraphFormatError`` for text that is not GML or an undirected graph.
+    """
+    import networkx as nx
+
+    for label in ("label", "id"):
+        try:
+            return from_networkx(nx.parse_gml(text, label=label))
+        except (nx.NetworkXError, ValueError, TypeError, KeyError, IndexError) as error:
+            reason = str(error)
+            if "no 'label' attribute" not in reason:
+                break
+    raise GraphFormatError(f"this is not GML as networkx reads it: {reason}")

@@ -1,0 +1,51 @@
+"""Sample observational prefixes by drawing real rows: a block of root factors needs no model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from causalc.compiler.graph import Graph
+from causalc.compiler.plan import Bootstrap, Draw, Fit, Observed, Operation, Plan
+
+
+def bootstrap(plan: Plan, graph: Graph) -> Plan:
+    """Replace each network's largest prefix whose product is a joint of observed variables by row draws.
+
+    Exact: a factor joins only if its variable is m-separated, given its inputs, from the rest of the block.
+    """
+    operations = list(plan.operations)
+    networks = []
+    for network in plan.networks:
+        draws = _grouped(network.draws, operations, graph)
+        networks.append(replace(network, draws=draws))
+    return Plan(tuple(operations), tuple(networks))
+
+
+def _grouped(
+    draws: tuple[Draw, ...], operations: list[Operation], graph: Graph
+) -> tuple[Draw, ...]:
+    block: dict[str, str] = {}
+    members: list[Draw] = []
+    rows = None
+    for draw in draws:
+        source = operations[draw.model]
+        if not isinstance(source, Fit | Bootstrap) or not isinstance(operations[source.data], Observed):
+            continue
+        targets = source.targets if isinstance(source, Fit) else source.columns
+        if len(targets) == 1 and _joins(draw, targets[0], block, graph):
+            block[targets[0]] = draw.slots[0]
+            members.append(draw)
+            rows = source.data
+    if len(members) < 2 or rows is None:
+        return draws
+    operations.append(Bootstrap(tuple(block), rows))
+    joint = Draw(tuple(block.values()), len(operations) - 1, ())
+    return (joint, *(draw for draw in draws if draw not in members))
+
+
+def _joins(draw: Draw, target: str, block: dict[str, str], graph: Graph) -> bool:
+    if target in block or any(block.get(variable) != slot for variable, slot in draw.inputs):
+        return False
+    given = graph.mask(variable for variable, _ in draw.inputs)
+    rest = graph.mask(block) & ~given
+    return not rest or graph.separated(graph.mask([target]), rest, given)

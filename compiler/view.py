@@ -1,0 +1,255 @@
+"""Plan to the few things the template needs: names, literals, statements. All text from users is quoted here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from causalc.compiler.names import Namespace
+from causalc.compiler.plan import (
+    Bootstrap,
+    Draw,
+    Fit,
+    Generate,
+    Network,
+    Observed,
+    Operation,
+    Plan,
+    Reweight,
+)
+
+WIDTH = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A call by name with literal arguments: a kind or a model family."""
+
+    name: str
+    args: tuple[object, ...] = ()
+    options: tuple[tuple[str, object], ...] = ()
+
+    def __str__(self) -> str:
+        parts = [literal(a) for a in self.args] + [f"{k}={literal(v)}" for k, v in self.options]
+        return f"runtime.{self.name}({', '.join(parts)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One sampling function."""
+
+    name: str
+    function: str
+    text: str
+    estimand: tuple[str, ...]
+    parameters: tuple[str, ...]
+    names: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the template prints."""
+
+    title: str
+    graph: tuple[str, ...]
+    version: str
+    schema: tuple[str, ...]
+    train: tuple[str, ...]
+    queries: tuple[Query, ...]
+
+
+def literal(value: object) -> str:
+    """A Python literal with double quotes; only plain values can be written."""
+    if isinstance(value, str):
+        body = "".join(_escape(c) for c in value)
+        return f'"{body}"'
+    if isinstance(value, bool | int | float):
+        return repr(value)
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(literal(v) for v in value)}]"
+    raise AssertionError(f"not a plain value: {value!r}")
+
+
+def _escape(c: str) -> str:
+    if c in '"\\':
+        return "\\" + c
+    if c.isprintable():
+        return c
+    return c.encode("unicode_escape").decode("ascii")
+
+
+def comment(text: str) -> str:
+    """Text that is safe in a comment or a docstring line."""
+    return "".join(c if c.isprintable() else "?" for c in text).replace("\\", "/").replace('"""', "'''")
+
+
+class Writer:
+    """Writes the statements of one program; every model and column gets one identifier."""
+
+    def __init__(self, plan: Plan, models: Mapping[str, Spec]) -> None:
+        self.plan = plan
+        self.specs = models
+        self.names = Namespace()
+        self.scope = Namespace()
+
+    def of(self, number: int) -> str:
+        """The identifier of an operation's result."""
+        op = self.plan.operations[number]
+        match op:
+            case Observed():
+                stem = "observed"
+            case Fit(targets, inputs, _, propensity):
+                given = "_given_" + "_".join(inputs) if inputs else ""
+                stem = ("propensity_" if propensity else "") + "_".join(targets) + given
+            case Bootstrap(columns):
+                stem = "rows_of_" + "_".join(columns)
+            case Reweight():
+                stem = "weighted"
+            case Generate():
+                stem = "generated"
+        if len(stem) > 60:
+            stem = f"{stem[:50]}_etc"
+        return self.names.fresh(stem, number)
+
+    def train(self) -> list[str]:
+        """The statements of ``train``, without indentation."""
+        lines: list[str] = []
+        for number, op in enumerate(self.plan.operations):
+            lines += [*self._statement(number, op), ""]
+        used = dict.fromkeys(draw.model for net in self.plan.networks for draw in net.draws)
+        items = [f"{literal(self.of(i))}: {self.of(i)}," for i in used]
+        return [*lines, *_wrapped("return run.finish({", items, "})")]
+
+    def _statement(self, number: int, op: Operation) -> list[str]:
+        name = self.of(number)
+        match op:
+            case Observed(columns):
+                return _wrapped(f"{name} = run.observed([", _items(columns), "])")
+            case Fit(targets, inputs, data, propensity):
+                what = f"P({', '.join(targets)}{' | ' + ', '.join(inputs) if inputs else ''})"
+                parts = [f"{_list(targets)},", f"given={_list(inputs)},", f"on={self.of(data)},"]
+                spec = self.specs.get(targets[0])
+                if spec is not None:
+                    parts.append(f"model={spec},")
+                if propensity:
+                    parts.append('purpose="propensity",')
+                note = f"# {comment(what)}{self._where(data)}"
+                return [note, *_wrapped(f"{name} = run.fit(", parts, ")")]
+            case Bootstrap(columns, data):
+                note = f"# {comment(', '.join(columns))}: real rows, no model"
+                return [note, f"{name} = run.bootstrap({_list(columns)}, on={self.of(data)})"]
+            case Reweight(base, by):
+                fixed = [t for i in by for t in self.plan.operations[i].targets]  # type: ignore[union-attr]
+                note = f"# Rows as if {comment(', '.join(fixed))} had been set: weights q / propensity"
+                call = f"{name} = run.reweight({self.of(base)}, by=["
+                return [note, *_wrapped(call, [f"{self.of(i)}," for i in by], "])")]
+            case Generate(draws, columns):
+                return self._generate(name, draws, columns)
+
+    def _generate(self, name: str, draws: Sequence[Draw], columns: Sequence[str]) -> list[str]:
+        local = Namespace()
+        body = [line for draw in draws for line in self.draw(draw, self.of, local)]
+        items = [f"{literal(c)}: {local[c]}," for c in columns]
+        parents = [f"{self.of(i)}," for i in dict.fromkeys(d.model for d in draws)]
+        function = self.names[f"draw_{name}"]
+        call = [f"{function},", f"columns={_list(columns)},", f"parents=[{' '.join(parents)[:-1]}],"]
+        return [
+            f"def {function}(draw: runtime.Draw) -> runtime.Row:",
+            *(f"    {line}" for line in body),
+            *(f"    {line}" for line in _wrapped("return {", items, "}")),
+            "",
+            *_wrapped(f"{name} = run.generate(", call, ")"),
+        ]
+
+    def _where(self, data: int) -> str:
+        match self.plan.operations[data]:
+            case Reweight():
+                return ", on the weighted rows"
+            case Generate():
+                return ", on the generated rows"
+        return ""
+
+    def draw(self, draw: Draw, model: object, local: Namespace) -> list[str]:
+        """One line a draw."""
+        assert callable(model)
+        inputs = ", ".join(f"{literal(v)}: {local[slot]}" for v, slot in draw.inputs)
+        targets = ", ".join(local[slot] for slot in draw.slots) + ("," if len(draw.slots) == 1 else "")
+        targets = f"({targets})" if len(draw.slots) == 1 else targets
+        return [f"{targets} = draw.sample({model(draw.model)}, {{{inputs}}})"]
+
+    def query(self, network: Network, estimand: str, single: bool) -> Query:
+        """The sampling function of a network."""
+        local = Namespace()
+        question = network.question
+        parameters, lines = [], []
+        for variable, value in (*question.do, *question.given):
+            name = local[variable]
+            default = "" if value is None else f" = {literal(value)}"
+            parameters.append(f"{name}: runtime.Input{default}")
+        handles = _Handles(local, {variable for variable, _ in (*question.do, *question.given)})
+        for variable, _ in (*question.do, *question.given):
+            lines.append(f"{handles[variable]} = draw.input({literal(variable)}, {local[variable]})")
+        for draw in network.draws:
+            lines += self.draw(draw, lambda i: f"models[{literal(self.of(i))}]", handles)
+        items = [f"{literal(y)}: {handles[y]}," for y in question.outcomes]
+        lines += _wrapped("return draw.table({", items, "})")
+        function = "sample" if single else self.scope[f"sample_{network.name}"]
+        names = ", ".join(f"{literal(v)}: {literal(local[v])}" for v, _ in (*question.do, *question.given))
+        return Query(
+            literal(network.name), function, comment(question.text), tuple(_fold(comment(estimand))),
+            tuple(parameters), f"{{{names}}}", tuple(lines),
+        )
+
+
+class _Handles(Namespace):
+    """Columns inside ``sample``: an input's column is apart from the parameter that sets it."""
+
+    def __init__(self, local: Namespace, inputs: set[str]) -> None:
+        super().__init__()
+        self._local, self._inputs = local, inputs
+
+    def __getitem__(self, text: str) -> str:
+        return self._local.fresh(text, "column") if text in self._inputs else self._local[text]
+
+
+def _list(names: Iterable[str]) -> str:
+    return f"[{', '.join(literal(n) for n in names)}]"
+
+
+def _items(names: Iterable[str]) -> list[str]:
+    return [f"{literal(n)}," for n in names]
+
+
+def _wrapped(head: str, items: Sequence[str], tail: str) -> list[str]:
+    """One line where it fits, else one item a line."""
+    line = head + " ".join(items).removesuffix(",") + tail
+    if len(line) <= WIDTH:
+        return [line]
+    return [head, *(f"    {item}" for item in items), tail]
+
+
+def _fold(text: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, WIDTH - 4, break_long_words=False, break_on_hyphens=False)
+
+
+def make(
+    plan: Plan, schema: Mapping[str, Spec | None], models: Mapping[str, Spec], estimands: Sequence[str],
+    title: str, graph: str, version: str,
+) -> View:
+    """The view of a whole program."""
+    writer = Writer(plan, models)
+    used = next((op.columns for op in plan.operations if isinstance(op, Observed)), ())
+    inputs = [v for network in plan.networks for v in network.inputs]
+    outcomes = [y for network in plan.networks for y in network.question.outcomes]
+    names = dict.fromkeys((*used, *inputs, *outcomes))
+    entries = [f"{literal(v)}: {schema.get(v) or 'runtime.inferred()'}," for v in names]
+    train = tuple(writer.train())
+    single = len(plan.networks) == 1
+    queries = tuple(
+        writer.query(network, estimand, single)
+        for network, estimand in zip(plan.networks, estimands, strict=True)
+    )
+    return View(comment(title), tuple(_fold(comment(graph))), version, tuple(entries), train, queries)
