@@ -1,4 +1,5 @@
-"""Graphs in the formats of others: networkx, DAGitty, DOT, GML; Mermaid and the edge language to write.
+"""Graphs in the formats of others: networkx, DAGitty, DOT, GML; Mermaid and the edge language to
+write.
 
 Reading refuses what an ADMG cannot say: an undirected edge, a circle mark, selection. Nothing is
 dropped in silence but drawing attributes. Reading what was written gives the same graph.
@@ -249,15 +250,103 @@ def from_dot(text: str) -> Graph:
     Latents carry ``latent=true`` or ``observed=no``. Raises ``GraphFormatError`` for undirected
     edges and for text that is not one graph.
     """
-    nodes: dict[str, bool] = {}
-    found: list[tuple[str, str, str, bool]] = []
-    _collect(_one_dot(text), nodes, found)
-    dashed = {(a, b) for a, b, arrow, is_dashed in found if is_dashed and arrow == "->"}
+    reader = _Dot()
+    reader.read(_one_dot(text).obj_dict, {}, {})
+    dashed = {(a, b) for a, b, arrow, is_dashed in reader.edges if is_dashed and arrow == "->"}
     arrows = [
         (a, b, "<->" if is_dashed and arrow == "->" and (b, a) in dashed else arrow)
-        for a, b, arrow, is_dashed in found
+        for a, b, arrow, is_dashed in reader.edges
     ]
-    return _build(nodes, arrows, [name for name, latent in nodes.items() if latent])
+    return _build(reader.latent, arrows, [v for v, latent in reader.latent.items() if latent])
+
+
+class _Dot:
+    """The nodes and edges of pydot's nested dictionaries, subgraphs spread out, in order of
+    mention.
+    """
+
+    def __init__(self) -> None:
+        self.latent: dict[str, bool] = {}
+        self.edges: list[tuple[str, str, str, bool]] = []
+
+    def read(self, part: Any, of_nodes: _Marks, of_edges: _Marks) -> list[str]:
+        """Add a (sub)graph, given the attributes that its nodes and edges have by default."""
+        groups = (part["nodes"], part["edges"], part["subgraphs"])
+        items = [item for group in groups for same in group.values() for item in same]
+        mentioned: dict[str, None] = {}
+        for item in sorted(items, key=lambda item: item["sequence"] or 0):
+            marks = {key: _unquoted(str(value)) for key, value in item["attributes"].items()}
+            if "points" in item:
+                ends = [self._end(point, of_nodes, of_edges) for point in item["points"]]
+                self._join(ends, {**of_edges, **marks})
+                mentioned.update(dict.fromkeys((*ends[0], *ends[1])))
+            elif item["type"] == "subgraph":
+                mentioned.update(dict.fromkeys(self.read(item, of_nodes, of_edges)))
+            elif item["name"] == "edge":
+                of_edges = {**of_edges, **marks}
+            elif item["name"] == "node":
+                of_nodes = {**of_nodes, **marks}
+            elif item["name"] != "graph":
+                mentioned[self._node(item["name"], of_nodes, marks)] = None
+        return list(mentioned)
+
+    def _end(self, point: Any, of_nodes: _Marks, of_edges: _Marks) -> list[str]:
+        if isinstance(point, str):
+            return [self._node(point, of_nodes, {})]
+        return self.read(point, of_nodes, of_edges)
+
+    def _node(self, text: str, default: _Marks, own: _Marks) -> str:
+        name = _dot_node(text)
+        if name not in self.latent:
+            own = {**default, **own}
+            self.latent[name] = False
+        if "latent" in own or "observed" in own:
+            self.latent[name] = _is_latent(name, own)
+        return name
+
+    def _join(self, ends: list[list[str]], marks: _Marks) -> None:
+        for a in ends[0]:
+            for b in ends[1]:
+                self.edges.append(
+                    (a, b, _dot_arrow(a, b, marks), "dashed" in marks.get("style", ""))
+                )
+
+
+_Marks = Mapping[str, str]
+
+
+def _dot_node(text: str) -> str:
+    found = re.fullmatch(r'("(?:[^"\\]|\\.)*"|[^":<][^":]*)(:.*)?', text, re.DOTALL)
+    if not found:
+        raise GraphFormatError(f"the DOT node {text} has no plain or quoted name; give it one")
+    return _sound(_unquoted(found[1]))
+
+
+def _unquoted(text: str) -> str:
+    return (
+        text[1:-1].replace('\\"', '"') if text[:1] == text[-1:] == '"' and len(text) > 1 else text
+    )
+
+
+def _dot_arrow(a: str, b: str, marks: _Marks) -> str:
+    """The edge that is drawn: which ends have an arrowhead."""
+    drawn = marks.get("dir", "forward").lower()
+    shapes = {
+        end: marks.get(key, "normal").lower() if drawn in (way, "both") else "none"
+        for end, key, way in (("tail", "arrowtail", "back"), ("head", "arrowhead", "forward"))
+    }
+    heads = {end: shape != "none" for end, shape in shapes.items()}
+    if drawn not in ("forward", "back", "both", "none") or any("dot" in s for s in shapes.values()):
+        raise GraphFormatError(
+            f"the DOT edge between `{a}` and `{b}` ends in a circle or an unknown mark; only "
+            "arrowheads have a meaning here"
+        )
+    if not any(heads.values()):
+        raise GraphFormatError(
+            f"the DOT edge between `{a}` and `{b}` has no arrowhead; orient it, or write "
+            "[dir=both] for a latent common cause"
+        )
+    return "<->" if all(heads.values()) else "->" if heads["head"] else "<-"
 
 
 def _one_dot(text: str) -> Any:
@@ -284,21 +373,6 @@ def _one_dot(text: str) -> Any:
     return graphs[0]
 
 
-def _collect(
-    part: Any, nodes: dict[str, bool], found: list[tuple[str, str, str, bool]]
-) -> list[str]:
-    """Add the nodes and edges of a graph or subgraph, in order of mention; return its nodes."""
-    before = len(nodes)
-    own: dict[str, None] = {}
-    items = [*part.get_nodes(), *part.get_edges(), *part.get_subgraphs()]
-    for item in sorted(items, key=lambda item: item.get_sequence() or 0):
-        marks = {key: str(value).strip('"') for key, value in item.get_attributes().items()}
-        if item in ():
-            continue
-    del before
-    return list(own)
-
-
 # ---- GML ----------------------------------------------------------------------------------------------
 
 
@@ -312,7 +386,8 @@ def to_gml(graph: Graph) -> str:
 
 
 def from_gml(text: str) -> Graph:
-    """Read GML: nodes by ``label``, or by ``id`` where there are no labels; edges as ``from_networkx``.
+    """Read GML: nodes by ``label``, or by ``id`` where there are no labels; edges as
+    ``from_networkx``.
 
     Raises ``GraphFormatError`` for text that is not GML or an undirected graph.
     """

@@ -101,7 +101,7 @@ def latex_name(name: str, lower: bool) -> str:
 
 
 def to_sympy(node: Node, names: Scope) -> sympy.Expr:
-    """SymPy: ``P`` nodes are inert, sums are ``sympy.Sum`` over a symbol without limits."""
+    """SymPy: ``P`` nodes are inert; a sum over V runs over its levels 0 .. n_V - 1."""
     import sympy
 
     from causalc.compiler.symbolic import P
@@ -116,7 +116,9 @@ def to_sympy(node: Node, names: Scope) -> sympy.Expr:
         return sympy.Mul(*(to_sympy(f, names) for f in node.factors), evaluate=False)
     if isinstance(node, Sum):
         inner, bound = names.bind(node.bound)
-        return sympy.Sum(to_sympy(node.body, inner), *((symbol(b),) for b in bound))
+        sizes = [symbol(f"n_{names.base[v]}") for v in bits(node.bound)]
+        limits = [(symbol(b), 0, size - 1) for b, size in zip(bound, sizes, strict=True)]
+        return sympy.Sum(to_sympy(node.body, inner), *limits)
     assert isinstance(node, Ratio)
     bottom = sympy.Pow(to_sympy(node.denominator, names), -1, evaluate=False)
     return sympy.Mul(to_sympy(node.numerator, names), bottom, evaluate=False)

@@ -210,7 +210,7 @@ class _Handles(Namespace):
         self._local, self._inputs = local, inputs
 
     def __getitem__(self, text: str) -> str:
-        return self._local.fresh(text, "column") if text in self._inputs else self._local[text]
+        return self._local.fresh(f"{text}_set", "column") if text in self._inputs else self._local[text]
 
 
 def _list(names: Iterable[str]) -> str:
