@@ -168,12 +168,20 @@ class Builder:
             if arrow not in ARROWS:
                 raise Fault(m.UnknownArrow(_at(arrow), str(arrow)))
         attributes = _only(children, _Attributes)
+        if len(children) == 1 and children[0].names[0].span == children[0].span:
+            self._refuse_lone_latent(children[0])
         return t.Chain(
             _only(children, t.NodeSet),
             tuple(map(str, arrows)),  # type: ignore[arg-type]
             attributes[0].items if attributes else (),
             span_of(children),
         )
+
+    @staticmethod
+    def _refuse_lone_latent(only: t.NodeSet) -> None:
+        (name,) = only.names
+        if name.text == "latent" and name.span.end - name.span.start == len("latent"):
+            raise Fault(m.LatentWithoutName(only.span))
 
     def latent(self, children: Children) -> t.Latent:
         return t.Latent(_only(children, t.Name), span_of(children))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from causalc.grammar.diagnostic import Message, Note, did_you_mean, listed
+from causalc.grammar.diagnostic import Message, Note, did_you_mean
 from causalc.grammar.source import Span
 
 # ---- characters, names and values
@@ -99,6 +99,19 @@ class NotADag(Message):
         if self.header.lower() in ("graph", "digraph"):
             return "DOT is read from a file that ends in .dot; here write dag {{ ... }} or just the edges".format()
         return "write dag { ... }, with X -> Y for a direct cause and X <-> Y for a latent common cause"
+
+
+@dataclass(frozen=True)
+class LatentWithoutComma(Message):
+    what = "`{name}` follows a latent variable without a comma"
+    help = "write `latent U, {name}` if it is latent too; otherwise put it on a line of its own"
+    name: str
+
+
+@dataclass(frozen=True)
+class LatentWithoutName(Message):
+    what = "`latent` names no variable"
+    help = "write  latent U;  a variable called `latent` stands in backticks"
 
 
 # ---- queries
@@ -273,16 +286,3 @@ class TwoRoles(Message):
 
 def _article(role: str) -> str:
     return f"an {role}" if role[0] in "aeiou" else f"a {role}"
-
-
-# ---- whole texts
-
-
-@dataclass(frozen=True)
-class Unexpected(Message):
-    what = "{found} cannot stand here"
-    found: str
-    expected: tuple[str, ...]
-
-    def remedy(self) -> str:
-        return f"expected {listed(self.expected, 'or')}" if self.expected else ""

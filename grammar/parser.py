@@ -7,18 +7,33 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any
 
 from lark import Lark
-from lark.exceptions import UnexpectedInput
+from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
 from causalc.grammar import messages as m
+from causalc.grammar import unexpected as u
 from causalc.grammar.build import Builder
 from causalc.grammar.diagnostic import Fault, LanguageError
+from causalc.grammar.explain import explain
 from causalc.grammar.shape import query
-from causalc.grammar.source import Source, Span
-from causalc.grammar.tree import Call, Comment, GraphSpec, GraphStatement, Query, Script, Statement
+from causalc.grammar.source import NOWHERE, Source, Span
+from causalc.grammar.tree import (
+    Call,
+    Chain,
+    Comment,
+    GraphSpec,
+    GraphStatement,
+    Latent,
+    NodeSet,
+    Query,
+    Script,
+    Statement,
+)
 
+MAX_BYTES = 1_000_000
 STARTS = ("script", "graph_text", "distribution", "call")
 TRIVIA = re.compile(
     r"""(?P<other>"(?:[^"\\\n\r]|\\.)*"|`[^`\n\r]*`)|(?P<comment>(?:#|//)[^\n\r]*)"""
@@ -44,26 +59,53 @@ def _parser() -> Lark:
 
 def _parse(source: Source, start: str, finish: Callable[[Any], Any] = lambda made: made) -> Any:
     try:
+        _refuse_unreadable(source)
         return finish(_parser().parse(source.text, start=start))
     except Fault as fault:
         message = fault.message
-    except UnexpectedInput as error:
-        at = error.pos_in_stream if error.pos_in_stream is not None else len(source.text)
-        message = m.Unexpected(Span(at, at + 1), "this", ())
+    except UnexpectedCharacters as error:
+        message = explain(source, error.pos_in_stream, frozenset(error.allowed or ()), start)
+    except UnexpectedToken as error:
+        offset = error.token.start_pos if error.token.type != "$END" else len(source.text)
+        message = explain(source, offset or 0, frozenset(error.accepts or ()), start)
     raise LanguageError([(message, source)]) from None
+
+
+def _refuse_unreadable(source: Source) -> None:
+    if len(source.text) > MAX_BYTES or len(source.text.encode(errors="replace")) > MAX_BYTES:
+        raise Fault(u.TooLong(NOWHERE, MAX_BYTES))
+    if "\0" in source.text:
+        at = source.text.index("\0")
+        raise Fault(u.Binary(Span(at, at + 1)))
 
 
 def parse(text: str, name: str = "<script>") -> Script:
     """Read a script; ``name`` is what messages call it. Raises ``LanguageError``."""
     source = Source(text, name)
-    statements: tuple[Statement, ...] = _parse(source, "script")
-    placed = tuple(
-        replace(s, spec=replace(s.spec, source=source))
-        if isinstance(s, GraphStatement) and s.spec
-        else s
-        for s in statements
-    )
-    return Script(placed, comments(source), source)
+
+    def finish(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        if not statements:
+            raise Fault(u.Empty(NOWHERE))
+        return tuple(_placed(statement, source) for statement in statements)
+
+    return Script(_parse(source, "script", finish), comments(source), source)
+
+
+def _placed(statement: Statement, source: Source) -> Statement:
+    if not isinstance(statement, GraphStatement) or statement.spec is None:
+        return statement
+    return replace(statement, spec=_with_source(statement.spec, source))
+
+
+def _with_source(spec: GraphSpec, source: Source) -> GraphSpec:
+    """Tie a graph to its text; refuses ``latent U V``, where V would silently be an observed variable."""
+    for latent, stray in pairwise(spec.statements):
+        match latent, stray:
+            case Latent(), Chain((NodeSet((name,), False),), (), ()):
+                between = source.text[latent.span.end : stray.span.start]
+                if between.strip(" \t") == "" and between:
+                    raise Fault(m.LatentWithoutComma(name.span, name.text))
+    return replace(spec, source=source)
 
 
 def parse_query(text: str) -> Query:
@@ -75,8 +117,8 @@ def parse_query(text: str) -> Query:
 def parse_graph(text: str, name: str = "<graph>") -> GraphSpec:
     """Read the edge language (``X -> Y; X <-> Y; Z``) or a whole DAGitty text. Raises ``LanguageError``."""
     source = Source(text, name)
-    made: GraphSpec = _parse(source, "graph_text")
-    return replace(made, source=source)
+    made: GraphSpec = _parse(source, "graph_text", lambda spec: _with_source(spec, source))
+    return made
 
 
 def parse_kind(text: str) -> Call:

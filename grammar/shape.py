@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from causalc.grammar import messages as m
-from causalc.grammar.diagnostic import Fault
+from causalc.grammar.diagnostic import Fault, Message
 from causalc.grammar.source import Span
 from causalc.grammar.tree import Assignment, Moment, Name, Predicate, Query
 
@@ -100,7 +100,7 @@ def _predicate(function: str, term: Assignment | Predicate | Do) -> Predicate:
     raise AssertionError("a do before the bar is refused first")
 
 
-def _wrong_query_head(found: Distribution) -> m.Message:
+def _wrong_query_head(found: Distribution) -> Message:
     head = found.head
     if head.text in MOMENTS:
         return m.MomentAsQuery(head.span, head.text)

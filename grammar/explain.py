@@ -1,0 +1,379 @@
+"""From the place where the parser stopped to the message that says what was probably meant.
+
+The rules look at the words around the place, as a reader would, not at the parser's states. They are
+tried in order; the first that recognises the mistake answers.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from causalc.grammar import unexpected as u
+from causalc.grammar.diagnostic import Message
+from causalc.grammar.source import INVISIBLE, Source, Span
+
+WORDS = re.compile(
+    r'(?P<skip>\s+|(?:#|//)[^\n\r]*)|(?P<string>"(?:[^"\\\n\r]|\\.)*")|(?P<quoted>`(?:[^`\n\r]|``)*`)'
+    r"|(?P<word>[^\W\d]\w*(?:\.\w+)*)|(?P<number>[\d.][\w.]*)"
+    r"|(?P<arrow><->|<-@|@->|@-@|@--|--@|<--|-->|--|<=>|=>|->|<-|[→←↔])|(?P<mark>[=!<>]=|.)",
+    re.DOTALL,
+)
+ARITHMETIC = ("+", "-", "*", "/", "<", ">", "==", "<=", ">=", "!=")
+EXAMPLES = {
+    "graph": "graph { X -> Y }",
+    "latent": "latent U",
+    "var": "var X : binary",
+    "data": 'data rows = csv("rows.csv")',
+    "model": "model Y = diffusion(steps=4000)",
+    "train": "train { seed = 0 }",
+    "query": "query effect = P(Y | do(X))",
+    "estimate": "estimate effect = E(Y | do(X = 1))",
+    "check": "check effect : positivity, fit",
+    "sample": 'sample effect, n = 100 to "out.parquet"',
+}
+NAMES = {
+    "NAME": "a name",
+    "QUOTED": "a name in backticks",
+    "NODE": "a variable",
+    "STRING": "a string",
+    "NUMBER": "a number",
+    "PARAMETER": "a parameter such as $age",
+    "ARROW": "an arrow",
+    "COMPARISON": "a comparison such as ==",
+    "HEADER": "dag {",
+    "$END": "the end",
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "LBRACE": "`{`",
+    "RBRACE": "`}`",
+    "LSQB": "`[`",
+    "RSQB": "`]`",
+    "COMMA": "`,`",
+    "COLON": "`:`",
+    "SEMICOLON": "`;`",
+    "EQUAL": "`=`",
+    "VBAR": "`|`",
+    "PLUS": "`+`",
+    "MINUS": "`-`",
+    "STAR": "`*`",
+    "SLASH": "`/`",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word or mark of a text, however wrong the text may be."""
+
+    kind: str
+    text: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the parser stopped: the words before it, the word there (``None`` at the end), the text."""
+
+    before: tuple[Word, ...]
+    here: Word | None
+    after: Word | None
+    expected: frozenset[str]
+    source: Source
+    start: str
+
+    @property
+    def last(self) -> Word | None:
+        """The word before the place."""
+        return self.before[-1] if self.before else None
+
+    @property
+    def open_brackets(self) -> tuple[Word, ...]:
+        """The brackets that are open at the place, outermost first."""
+        stack: list[Word] = []
+        for word in self.before:
+            if word.text in u.CLOSERS and word.kind == "mark":
+                stack.append(word)
+            elif stack and word.kind == "mark" and word.text == u.CLOSERS[stack[-1].text]:
+                stack.pop()
+        return tuple(stack)
+
+    @property
+    def statement(self) -> Word | None:
+        """The keyword of the statement that the place is in."""
+        depth, found = 0, None
+        for word in self.before:
+            depth += (word.text in u.CLOSERS) - (word.text in u.CLOSERS.values())
+            if depth == 0 and word.kind == "word" and word.text in u.STATEMENTS:
+                found = word
+        return found
+
+    def seen(self, *texts: str) -> bool:
+        """Whether the words before the place end in these."""
+        return tuple(w.text for w in self.before[-len(texts) :]) == texts
+
+    @property
+    def span(self) -> Span:
+        """The place itself."""
+        end = len(self.source.text.rstrip())
+        return self.here.span if self.here else Span(end, end + 1)
+
+    @property
+    def found(self) -> str:
+        """The word there, as a message calls it."""
+        if self.here is None:
+            return "the end of the text"
+        text = self.here.text if len(self.here.text) <= 40 else self.here.text[:39] + "…"
+        return text if self.here.kind == "quoted" else f"`{text}`"
+
+
+def explain(source: Source, offset: int, expected: frozenset[str], start: str) -> Message:
+    """The message for a parse that stopped at ``offset``, where ``expected`` terminals could stand."""
+    found = [
+        Word(str(match.lastgroup), match[0], Span(*match.span()))
+        for match in WORDS.finditer(source.text)
+        if match.lastgroup != "skip"
+    ]
+    before = tuple(w for w in found if w.span.start < offset)
+    rest = [w for w in found if w.span.start >= offset]
+    here, after = (*rest[:2], None, None)[:2]
+    place = Place(before, here, after, expected, source, start)
+    for rule in RULES:
+        message = rule(place)
+        if message is not None:
+            return message
+    return _anything(place)
+
+
+# ---- the rules
+
+
+def _character(p: Place) -> Message | None:
+    if p.here is None or p.here.kind != "mark":
+        return None
+    text, span = p.here.text, p.here.span
+    to_line_end = Span(span.start, span.start + len(p.source.text[span.start :].splitlines()[0]))
+    if text == '"':
+        return u.UnclosedString(to_line_end)
+    if text == "`":
+        return u.UnclosedName(to_line_end)
+    if text in "'“”„«»‘’´":
+        return u.WrongQuotes(span, text)
+    if text == "$":
+        return u.BareDollar(span)
+    if unicodedata.category(text[0]) in INVISIBLE:
+        return u.InvisibleCharacter(span, f"U+{ord(text[0]):04X}")
+    return None
+
+
+def _counterfactual(p: Place) -> Message | None:
+    if p.here is None or not p.last or not _in_distribution(p):
+        return None
+    span = p.last.span | p.here.span
+    if p.here.text == "@":
+        notation = f"{p.last.text} @ {p.after.text if p.after else 'X'}"
+        return u.Counterfactual(span, notation)
+    if p.here.text == "{" and p.last.text.endswith("_"):
+        return u.Counterfactual(span, f"{p.last.text}{{...}}")
+    if p.here.text in ("(", "[") and p.last.kind in ("word", "quoted"):
+        if p.last.text.lower() in ("do", "set", "doo", "intervene", "int"):
+            return u.MeantDo(p.last.span, p.last.text)
+        return u.Counterfactual(span, f"{p.last.text}{p.here.text}...{u.CLOSERS[p.here.text]}")
+    return None
+
+
+def _in_distribution(p: Place) -> bool:
+    inside = any(word.text == "(" for word in p.open_brackets)
+    keyword = p.statement.text if p.statement else ""
+    return inside and (p.start == "distribution" or keyword in ("query", "estimate"))
+
+
+def _query(p: Place) -> Message | None:
+    if p.here is None:
+        return None
+    if not _in_distribution(p):
+        return _query_head(p)
+    if p.here.text == "do" and p.last and p.last.kind in ("word", "quoted"):
+        barred = any(word.text == "|" for word in p.before[_opened(p) :])
+        return (
+            u.SymbolMissing(p.span, ",", p.found, "P(Y | Z, do(X))")
+            if barred
+            else u.MissingBar(p.span)
+        )
+    if p.here.text == "|":
+        return u.SecondBar(p.span) if p.last and p.last.text != "(" else None
+    if p.here.text in ("~", "∼") and p.last:
+        return u.StochasticDo(p.span, p.last.text)
+    return None
+
+
+def _opened(p: Place) -> int:
+    first = p.open_brackets[0]
+    return next(i for i, word in enumerate(p.before) if word.span == first.span)
+
+
+def _query_head(p: Place) -> Message | None:
+    if p.here is None or not p.last:
+        return None
+    if p.last.text in ("P", "p", "P_", "p_") and p.here.text in ("[", "{"):
+        return u.BracketAfterP(p.last.span | p.here.span, f"{p.last.text[1:]}{p.here.text}")
+    ended = p.last.text == ")" and not p.open_brackets
+    in_query = p.start == "distribution" or (p.statement and p.statement.text == "query")
+    if ended and in_query and p.here.text in ARITHMETIC:
+        return u.ArithmeticInQuery(p.span)
+    return None
+
+
+def _brackets(p: Place) -> Message | None:
+    stack = p.open_brackets
+    text = p.here.text if p.here else None
+    if text in u.CLOSERS.values() and not stack:
+        return u.ClosesNothing(p.span, str(text))
+    if text in u.CLOSERS.values() and text != u.CLOSERS[stack[-1].text]:
+        return u.Mismatched(p.span, str(text), stack[-1].text, stack[-1].span)
+    if stack and (p.here is None or _starts_statement(p)):
+        return u.Unclosed(stack[-1].span, stack[-1].text, p.found, p.span)
+    return None
+
+
+def _starts_statement(p: Place) -> bool:
+    if p.here is None or p.here.text not in u.STATEMENTS or p.here.kind != "word":
+        return False
+    line_start = p.source.text.rfind("\n", 0, p.here.span.start) + 1
+    return not p.source.text[line_start : p.here.span.start].strip()
+
+
+def _arrows(p: Place) -> Message | None:
+    if p.last and p.last.kind == "arrow" and "NODE" in p.expected:
+        return u.DanglingArrow(p.last.span, p.last.text)
+    if p.here is None:
+        return None
+    if p.here.kind == "arrow" and _inside_graph(p):
+        in_set = len(p.open_brackets) > (p.start == "script")
+        if in_set and p.last and p.last.text != "{":
+            return u.EdgeInSet(p.span)
+        return u.ArrowFromNothing(p.span, p.here.text)
+    if _inside_graph(p) and p.here.text in ("-", ">", "<", "~", "=", "+"):
+        end = p.after.span if p.after and p.after.kind in ("mark", "arrow") else p.span
+        span = p.span | end
+        return u.BrokenArrow(span, p.source.text[span.start : span.end])
+    if _inside_graph(p) and p.here.text == "}" and p.last and p.last.text == "{":
+        return u.EmptySet(p.last.span | p.span)
+    if _inside_graph(p) and p.here.text == ",":
+        return u.CommaInGraph(p.span)
+    return None
+
+
+def _inside_graph(p: Place) -> bool:
+    if p.start == "graph_text":
+        return True
+    return bool(p.statement and p.statement.text == "graph" and p.open_brackets)
+
+
+def _statement_start(p: Place) -> Message | None:
+    if p.start != "script" or p.here is None or p.open_brackets:
+        return None
+    if p.here.kind == "arrow" and "ARROW" not in p.expected:
+        return u.EdgeOutsideGraph(p.span)
+    if "GRAPH" not in p.expected:
+        return None
+    if p.here.kind not in ("word", "number", "quoted"):
+        return u.EdgeOutsideGraph(p.span) if p.here.text == "{" and not p.before else None
+    after = p.after.text if p.after else ""
+    if p.here.text.lower() in ("dag", "pdag", "mag", "pag", "digraph", "strict"):
+        return u.GraphNotScript(p.span)
+    if p.after and p.after.kind == "arrow":
+        return u.EdgeOutsideGraph(p.span | p.after.span)
+    if p.here.text in ("P", "p") and after == "(":
+        return u.QueryWithoutKeyword(p.span, p.here.text)
+    if p.here.text == "do":
+        return u.DoWithoutQuery(p.span)
+    return u.UnknownStatement(p.span, p.here.text)
+
+
+def _statement_shape(p: Place) -> Message | None:
+    """What is missing after a keyword, a name or an equals sign."""
+    keyword = p.statement.text if p.statement else ""
+    example = EXAMPLES.get(keyword, "")
+    if p.last and p.last == p.statement:
+        return _after_keyword(p, keyword, example)
+    if p.here is None or not p.last:
+        return None
+    if keyword == "sample" and "TO" in p.expected and p.here.kind in ("word", "string", "quoted"):
+        missing = "to" if p.here.kind == "string" else ","
+        return u.SymbolMissing(p.span, missing, p.found, example)
+    if p.last.text == "to" and p.here.kind in ("word", "mark", "number"):
+        return u.UnquotedPath(p.span, example)
+    for terminal, symbol in (("COLON", ":"), ("EQUAL", "=")):
+        if terminal in p.expected and not _in_distribution(p):
+            return _symbol(p, symbol, example)
+    if p.last.text == "=" and ("NUMBER" in p.expected) and keyword != "estimate":
+        return u.ValueMissing(p.last.span)
+    return None
+
+
+def _symbol(p: Place, symbol: str, example: str) -> Message | None:
+    assert p.here is not None
+    if p.open_brackets and "EQUAL" in p.expected and p.last:
+        example = f"{p.last.text} = value"
+        if "RPAR" in p.expected or "RSQB" in p.expected:
+            return None
+    if p.here.text in (":", "=", ":=", "==", "~", "<-", "is"):
+        return u.WrongSymbol(p.span, p.here.text, symbol, example)
+    return u.SymbolMissing(p.span, symbol, p.found, example)
+
+
+def _after_keyword(p: Place, keyword: str, example: str) -> Message | None:
+    assert p.last is not None
+    if keyword == "graph":
+        return u.GraphWithoutBraces(p.last.span)
+    if keyword == "train":
+        return u.SymbolMissing(p.span, "{", p.found, example)
+    return u.NameMissing(p.last.span, keyword, example)
+
+
+def _named_like_a_call(p: Place) -> Message | None:
+    """``query P(Y)``: the name was left out and the question taken for it."""
+    keyword = p.statement.text if p.statement else ""
+    if p.here and p.here.text == "(" and len(p.before) > 1 and p.before[-2] == p.statement:
+        return u.NameMissing(p.before[-2].span, keyword, EXAMPLES[keyword])
+    return None
+
+
+def _separators(p: Place) -> Message | None:
+    if p.here is None or "COMMA" not in p.expected or not p.last:
+        return None
+    if p.here.text == ";":
+        return u.WrongSymbol(p.span, ";", ",", f"{p.last.text}, ...")
+    if p.open_brackets and p.here.kind in ("word", "number", "string", "quoted"):
+        return u.SymbolMissing(p.span, ",", p.found, f"{p.last.text}, {p.here.text}")
+    return None
+
+
+def _anything(p: Place) -> Message:
+    if p.here and p.here.kind == "mark" and not p.here.text.isascii():
+        return u.StrangeCharacter(p.span, p.here.text, f"…{p.here.text}…")
+    expected = tuple(sorted({_terminal(name) for name in p.expected}))
+    if len(expected) > 8:
+        expected = ()
+    if p.here is None:
+        return u.UnexpectedEnd(p.span, expected)
+    return u.Unexpected(p.span, p.found, expected)
+
+
+def _terminal(name: str) -> str:
+    return NAMES.get(name) or f"`{name.lower()}`"
+
+
+RULES: tuple[Callable[[Place], Message | None], ...] = (
+    _character,
+    _counterfactual,
+    _query,
+    _brackets,
+    _arrows,
+    _statement_start,
+    _named_like_a_call,
+    _statement_shape,
+    _separators,
+)

@@ -1,0 +1,334 @@
+"""The messages about a text in which the parser cannot go on: one class a mistake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from causalc.grammar.diagnostic import Message, Note, did_you_mean, listed
+from causalc.grammar.source import Span
+
+STATEMENTS = (
+    "graph",
+    "latent",
+    "var",
+    "data",
+    "model",
+    "train",
+    "query",
+    "estimate",
+    "check",
+    "sample",
+)
+CLOSERS = {"(": ")", "[": "]", "{": "}"}
+EXAMPLE = "graph {{ X -> Y }}  query effect = P(Y | do(X))"
+
+
+@dataclass(frozen=True)
+class Unexpected(Message):
+    what = "{found} cannot stand here"
+    found: str
+    expected: tuple[str, ...]
+
+    def remedy(self) -> str:
+        return f"expected {listed(self.expected, 'or')}" if self.expected else ""
+
+
+@dataclass(frozen=True)
+class UnexpectedEnd(Message):
+    what = "the text ends in the middle of a statement"
+    expected: tuple[str, ...]
+
+    def remedy(self) -> str:
+        return f"expected {listed(self.expected, 'or')}" if self.expected else "finish it"
+
+
+# ---- whole texts
+
+
+@dataclass(frozen=True)
+class TooLong(Message):
+    what = "this text is longer than {limit} bytes"
+    help = "a graph that large belongs in a file of its own, and data never belong in a script"
+    limit: int
+
+
+@dataclass(frozen=True)
+class Binary(Message):
+    what = "this is not text: it holds a NUL character"
+    help = "give the path of a .causal script; data files are named in a `data` statement"
+
+
+@dataclass(frozen=True)
+class Empty(Message):
+    what = "there is nothing here"
+    help = "a script has at least a graph and a query, such as  " + EXAMPLE
+
+
+@dataclass(frozen=True)
+class EmptyText(Message):
+    what = "this {what_it_is} is empty"
+    help = "write for example  {example}"
+    what_it_is: str
+    example: str
+
+
+# ---- characters
+
+
+@dataclass(frozen=True)
+class UnclosedString(Message):
+    what = "this string is never closed"
+    help = (
+        'end it with a " on the same line; inside it write \\" for a quote and \\n for a new line'
+    )
+
+
+@dataclass(frozen=True)
+class UnclosedName(Message):
+    what = "this name in backticks is never closed"
+    help = "end it with a ` on the same line; a name cannot go over a line end"
+
+
+@dataclass(frozen=True)
+class WrongQuotes(Message):
+    what = "{quote} does not start a string here"
+    help = 'strings stand in straight double quotes, "...", and odd names in backticks, `...`'
+    quote: str
+
+
+@dataclass(frozen=True)
+class StrangeCharacter(Message):
+    what = "the character {character} has no meaning here"
+    help = "put the name in backticks if it is part of one: `{word}`"
+    character: str
+    word: str
+
+
+@dataclass(frozen=True)
+class InvisibleCharacter(Message):
+    what = "an invisible character, {code}, stands here"
+    help = "delete it; it often comes with text copied from a web page or a PDF"
+    code: str
+
+
+@dataclass(frozen=True)
+class BareDollar(Message):
+    what = "`$` starts a parameter, and no name follows it"
+    help = "write a plain word after it: $age"
+
+
+# ---- brackets
+
+
+@dataclass(frozen=True)
+class Unclosed(Message):
+    what = "this `{opener}` is never closed"
+    opener: str
+    found: str
+    found_at: Span
+
+    def remedy(self) -> str:
+        return f"add the `{CLOSERS[self.opener]}` before {self.found}"
+
+    def notes(self) -> tuple[Note, ...]:
+        return (Note("it should be closed before this", self.found_at),)
+
+
+@dataclass(frozen=True)
+class Mismatched(Message):
+    what = "`{closer}` does not close the `{opener}`"
+    closer: str
+    opener: str
+    opened: Span
+
+    def remedy(self) -> str:
+        return f"write `{CLOSERS[self.opener]}`"
+
+    def notes(self) -> tuple[Note, ...]:
+        return (Note("opened here", self.opened),)
+
+
+@dataclass(frozen=True)
+class ClosesNothing(Message):
+    what = "`{closer}` closes nothing"
+    help = "remove it, or add what it should close"
+    closer: str
+
+
+# ---- statements
+
+
+@dataclass(frozen=True)
+class UnknownStatement(Message):
+    what = "`{word}` does not start a statement"
+    word: str
+
+    def remedy(self) -> str:
+        meant = did_you_mean(self.word, STATEMENTS)
+        if meant:
+            return f"did you mean `{meant}`?"
+        return f"a statement starts with {listed(STATEMENTS, 'or')}"
+
+
+@dataclass(frozen=True)
+class GraphNotScript(Message):
+    what = "this is a graph, not a script"
+    help = 'put the edges in  graph {{ ... }}  or name the file:  graph "file.dag"'
+
+
+@dataclass(frozen=True)
+class EdgeOutsideGraph(Message):
+    what = "an edge stands outside `graph {{ ... }}`"
+    help = "put it in braces: graph {{ X -> Y }}"
+
+
+@dataclass(frozen=True)
+class QueryWithoutKeyword(Message):
+    what = "a query needs a keyword and a name"
+    help = "write  query effect = {word}(...)"
+    word: str
+
+
+@dataclass(frozen=True)
+class DoWithoutQuery(Message):
+    what = "`do(...)` is part of a query"
+    help = "write  query effect = P(Y | do(X))"
+
+
+@dataclass(frozen=True)
+class NameMissing(Message):
+    what = "this `{keyword}` has no name"
+    help = "write  {example}"
+    keyword: str
+    example: str
+
+
+@dataclass(frozen=True)
+class SymbolMissing(Message):
+    what = "`{symbol}` is missing before {found}"
+    help = "write  {example}"
+    symbol: str
+    found: str
+    example: str
+
+
+@dataclass(frozen=True)
+class WrongSymbol(Message):
+    what = "`{found}` stands where `{symbol}` belongs"
+    help = "write  {example}"
+    found: str
+    symbol: str
+    example: str
+
+
+@dataclass(frozen=True)
+class ValueMissing(Message):
+    what = "no value follows the `=`"
+    help = 'write a number, a "string", true, false, a list such as [1, 2], or $name'
+
+
+@dataclass(frozen=True)
+class UnquotedPath(Message):
+    what = "a path stands in double quotes"
+    help = "write  {example}"
+    example: str
+
+
+@dataclass(frozen=True)
+class GraphWithoutBraces(Message):
+    what = "`graph` is followed by braces or by the path of a file"
+    help = 'write  graph {{ X -> Y }}  or  graph "file.dag"'
+
+
+# ---- graphs
+
+
+@dataclass(frozen=True)
+class DanglingArrow(Message):
+    what = "this `{arrow}` leads to nothing"
+    help = "name a variable on both sides: X {arrow} Y"
+    arrow: str
+
+
+@dataclass(frozen=True)
+class ArrowFromNothing(Message):
+    what = "this `{arrow}` starts from nothing"
+    help = "name a variable on both sides: X {arrow} Y"
+    arrow: str
+
+
+@dataclass(frozen=True)
+class EdgeInSet(Message):
+    what = "an edge stands inside a set of variables"
+    help = "list only names in the braces, A -> {{B C}}, and write the other edge apart: B -> C"
+
+
+@dataclass(frozen=True)
+class EmptySet(Message):
+    what = "this set of variables is empty"
+    help = "list names in the braces: A -> {{B C}}"
+
+
+@dataclass(frozen=True)
+class BrokenArrow(Message):
+    what = "`{found}` is not an edge"
+    help = "write -> for a direct cause, <- for the other way round, <-> for a latent common cause"
+    found: str
+
+
+@dataclass(frozen=True)
+class CommaInGraph(Message):
+    what = "a comma stands between two statements of the graph"
+    help = "separate them by a semicolon or a new line; for several variables write A -> {{B C}}"
+
+
+# ---- queries
+
+
+@dataclass(frozen=True)
+class MissingBar(Message):
+    what = "the bar before `do` is missing"
+    help = "write P(Y | do(X))"
+
+
+@dataclass(frozen=True)
+class SecondBar(Message):
+    what = "a second bar"
+    help = "one bar separates outcomes from all the rest, by commas: P(Y | do(X), Z)"
+
+
+@dataclass(frozen=True)
+class Counterfactual(Message):
+    what = "`{notation}` asks for a counterfactual"
+    help = (
+        "the queries answered here are interventional, P(Y | do(X), Z): what happens if X is set, "
+        "not what would have happened"
+    )
+    notation: str
+
+
+@dataclass(frozen=True)
+class MeantDo(Message):
+    what = "`{word}(...)` is not an intervention"
+    help = "write do(...)"
+    word: str
+
+
+@dataclass(frozen=True)
+class BracketAfterP(Message):
+    what = "`P{bracket}` is not how an intervention is written"
+    help = "write P(Y | do(X))"
+    bracket: str
+
+
+@dataclass(frozen=True)
+class StochasticDo(Message):
+    what = "an intervention sets a variable to a value, not to a distribution"
+    help = "leave it open, do({name}), and give the sampler one value a row when it runs"
+    name: str
+
+
+@dataclass(frozen=True)
+class ArithmeticInQuery(Message):
+    what = "a query is one distribution; it cannot be added, divided or compared"
+    help = "write an estimate:  estimate effect = E(Y | do(X = 1)) - E(Y | do(X = 0))"
