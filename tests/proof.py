@@ -1,0 +1,116 @@
+"""Compile a query every way there is and compare what it computes with the oracle's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from oracle.admg import Case, shrink
+from oracle.decider import identifiable, reductions
+from oracle.hedge import Hedge, hedge_flaw
+from oracle.scm import Scm, random_scm
+
+import causalc
+
+STRATEGIES = ("generate", "reweight", "auto")
+TOLERANCE = 1e-9
+KINDS = ("binary", "categorical(2)", "image(4, 4, channels=1)", "real", "vector(3)")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one case: the oracle's verdict, the worst error, and the failure, if any."""
+
+    case: Case
+    seed: int
+    identifiable: bool
+    error: float = 0.0
+    failure: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.case.text()}\nseed: {self.seed}\n{self.failure}"
+
+
+def prove(
+    case: Case,
+    seed: int = 0,
+    strategies: Sequence[str] = STRATEGIES,
+    *,
+    levels: int = 2,
+    numeric: bool = True,
+    mixed_kinds: bool = False,
+) -> Result:
+    """Compare verdict, hedge, estimand and compiled programs with the oracle.
+
+    ``numeric=False`` compares verdict and hedge alone. ``mixed_kinds`` declares random kinds for
+    the variables: they change what "auto" chooses, and must not change the answer.
+    """
+    verdict = identifiable(case)
+    result = Result(case, seed, verdict)
+    graph = causalc.Graph.from_edges(case.graph.nodes, case.graph.directed, case.graph.bidirected)
+    try:
+        estimand = causalc.identify(case.query(), graph)
+    except causalc.NotIdentifiable as error:
+        flaw = "a verdict of not identifiable" if verdict else _flaw(case, error)
+        return replace(result, failure=flaw)
+    except Exception as error:
+        return replace(result, failure=f"identify raised {type(error).__name__}: {error}")
+    if not verdict:
+        return replace(result, failure="a verdict of identifiable")
+    if not numeric:
+        return result
+    rng = np.random.default_rng(seed)
+    model = random_scm(case.graph, rng, max_levels=levels, cliques=bool(seed % 2))
+    joint = causalc.Table(case.graph.nodes, model.joint())
+    schema = {v: str(rng.choice(KINDS)) for v in case.graph.nodes} if mixed_kinds else None
+    ways = {"estimand": lambda: estimand.evaluate(joint)}
+    for s in strategies:
+        ways[s] = lambda s=s: causalc.compile(case.query(), graph, schema, strategy=s).exact(joint)
+    for way, compute in ways.items():
+        result = _compare(result, way, compute, model)
+    return result
+
+
+def _compare(result: Result, way: str, compute, model: Scm) -> Result:
+    case = result.case
+    if result.failure:
+        return result
+    try:
+        answer = compute()
+    except Exception as error:
+        return replace(result, failure=f"{way} raised {type(error).__name__}: {error}")
+    axes = (*case.x, *case.z, *case.y)
+    if answer.variables != axes:
+        return replace(result, failure=f"{way} has the axes {answer.variables}, not {axes}")
+    error = float(np.abs(answer.array - model.effect(case.y, case.x, case.z)).max())
+    result = replace(result, error=max(result.error, error))
+    if not error <= TOLERANCE:
+        return replace(result, failure=f"{way} is wrong by {error:.3g}")
+    return result
+
+
+def _flaw(case: Case, error: causalc.NotIdentifiable) -> str | None:
+    """What is wrong with the hedge, for every unconditional query that the rules make of the case.
+    """
+    outer, inner = frozenset(error.hedge.forest), frozenset(error.hedge.subforest)
+    flaws = []
+    for plain in reductions(case):
+        cut = plain.graph.without_edges_into(set(plain.x))
+        hedge = Hedge(outer, inner, inner & cut.ancestors(set(plain.y)))
+        flaws.append(hedge_flaw(plain, hedge))
+    return None if None in flaws else f"the hedge {set(outer)}, {set(inner)} is none: {flaws}"
+
+
+def minimal(result: Result, strategies: Sequence[str] = STRATEGIES, **options: bool) -> Result:
+    """Shrink a failing case for as long as it fails in the same way."""
+
+    def fails(case: Case) -> bool:
+        found = prove(case, result.seed, strategies, **options).failure
+        return found is not None and _sort(found) == _sort(result.failure or "")
+
+    return prove(shrink(result.case, fails), result.seed, strategies, **options)
+
+
+def _sort(failure: str) -> str:
+    return " ".join(failure.split(" by ")[0].split()[:4])
