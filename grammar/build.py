@@ -1,7 +1,7 @@
 """From the parser's reductions to the tree: one method for each rule of causal.lark.
 
-Every token is kept, so a method sees its rule's line as written, and the span of a node runs from its
-first child to its last.
+Every token is kept, so a method sees its rule's line as written, and the span of a node runs from
+its first child to its last.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ class Builder:
     def graph_text(self, children: Children) -> t.GraphSpec:
         if children and isinstance(children[0], Token) and children[0].type == "HEADER":
             header = children[0]
-            if header.lower() != "dag":
+            if header.lower() not in ("dag", "graph"):
                 raise Fault(m.NotADag(_at(header), str(header)))
             children = [c for c in children[1:] if not isinstance(c, t.Name)]
         return t.GraphSpec(_items(children), None, span_of(children))

@@ -63,7 +63,7 @@ class Message:
 
 
 class LanguageError(CausalcError):
-    """A script, query or graph text that is wrong; ``messages`` holds all that was found, in order."""
+    """A script, query or graph that is wrong; ``messages`` holds all that was found, in order."""
 
     def __init__(self, messages: Iterable[tuple[Message, Source]]) -> None:
         found = sorted(messages, key=lambda pair: pair[0].span.start)

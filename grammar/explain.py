@@ -1,7 +1,7 @@
 """From the place where the parser stopped to the message that says what was probably meant.
 
-The rules look at the words around the place, as a reader would, not at the parser's states. They are
-tried in order; the first that recognises the mistake answers.
+The rules look at the words around the place, as a reader would, not at the parser's states. They
+are tried in order; the first that recognises the mistake answers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from causalc.grammar import unexpected as u
 from causalc.grammar.diagnostic import Message
+from causalc.grammar.printer import name_text
 from causalc.grammar.source import INVISIBLE, Source, Span
 
 WORDS = re.compile(
@@ -21,7 +22,15 @@ WORDS = re.compile(
     r"|(?P<arrow><->|<-@|@->|@-@|@--|--@|<--|-->|--|<=>|=>|->|<-|[→←↔])|(?P<mark>[=!<>]=|.)",
     re.DOTALL,
 )
+OPEN_ENDED = (":", "=", ",", "+", "-", "*", "/")
 ARITHMETIC = ("+", "-", "*", "/", "<", ">", "==", "<=", ">=", "!=")
+ORDINARY = ("==", "!=", ">=", "<=", *"(){}[]|,;:=+-*/<>~@")
+WHOLE = {
+    "script": ("a statement", "graph { X -> Y }"),
+    "graph_text": ("a graph", "X -> Y; X <-> Y"),
+    "distribution": ("a query", "P(Y | do(X), Z)"),
+    "call": ("a kind", "categorical(3)"),
+}
 EXAMPLES = {
     "graph": "graph { X -> Y }",
     "latent": "latent U",
@@ -74,7 +83,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the parser stopped: the words before it, the word there (``None`` at the end), the text."""
+    """Where the parser stopped: the words before it and the word there, ``None`` at the end."""
 
     before: tuple[Word, ...]
     here: Word | None
@@ -129,7 +138,7 @@ class Place:
 
 
 def explain(source: Source, offset: int, expected: frozenset[str], start: str) -> Message:
-    """The message for a parse that stopped at ``offset``, where ``expected`` terminals could stand."""
+    """The message for a parse that stopped at ``offset``, where ``expected`` could stand."""
     found = [
         Word(str(match.lastgroup), match[0], Span(*match.span()))
         for match in WORDS.finditer(source.text)
@@ -232,16 +241,49 @@ def _brackets(p: Place) -> Message | None:
         return u.ClosesNothing(p.span, str(text))
     if text in u.CLOSERS.values() and text != u.CLOSERS[stack[-1].text]:
         return u.Mismatched(p.span, str(text), stack[-1].text, stack[-1].span)
-    if stack and (p.here is None or _starts_statement(p)):
+    if not stack:
+        return None
+    inside = [
+        w
+        for w in (*p.before, *((p.here,) if p.here else ()))
+        if w.span.start > stack[-1].span.start
+    ]
+    swallowed = [w for w in inside if w.text != "latent" and _opens_line(w, p.source)]
+    if swallowed:
+        return u.Unclosed(
+            stack[-1].span, stack[-1].text, f"`{swallowed[0].text}`", swallowed[0].span
+        )
+    if p.here is None:
         return u.Unclosed(stack[-1].span, stack[-1].text, p.found, p.span)
     return None
 
 
-def _starts_statement(p: Place) -> bool:
-    if p.here is None or p.here.text not in u.STATEMENTS or p.here.kind != "word":
+def _opens_line(word: Word, source: Source) -> bool:
+    """Whether a word is a statement's keyword at the start of a line."""
+    if word.text not in u.STATEMENTS or word.kind != "word":
         return False
-    line_start = p.source.text.rfind("\n", 0, p.here.span.start) + 1
-    return not p.source.text[line_start : p.here.span.start].strip()
+    line_start = source.text.rfind("\n", 0, word.span.start) + 1
+    return not source.text[line_start : word.span.start].strip()
+
+
+def _unfinished(p: Place) -> Message | None:
+    """A keyword that the parser took for a name, because the statement before it stops short."""
+    if p.start != "script" or p.open_brackets:
+        return None
+    words = (*p.before, *((p.here,) if p.here else ()))
+    for i in range(len(words) - 1, max(len(words) - 4, 1), -1):
+        last = words[i - 1]
+        if _opens_line(words[i], p.source) and (
+            last.text in OPEN_ENDED or last.text in u.STATEMENTS
+        ):
+            earlier = Place(words[:i], None, None, frozenset(), p.source, p.start).statement
+            if earlier is None or earlier == words[i]:
+                continue
+            example = EXAMPLES[earlier.text]
+            if earlier == last:
+                return u.NameMissing(last.span, last.text, example)
+            return u.Unfinished(last.span, earlier.text, last.text, example)
+    return None
 
 
 def _arrows(p: Place) -> Message | None:
@@ -279,7 +321,7 @@ def _statement_start(p: Place) -> Message | None:
     if "GRAPH" not in p.expected:
         return None
     if p.here.kind not in ("word", "number", "quoted"):
-        return u.EdgeOutsideGraph(p.span) if p.here.text == "{" and not p.before else None
+        return None if p.before else u.UnknownStatement(p.span, p.here.text)
     after = p.after.text if p.after else ""
     if p.here.text.lower() in ("dag", "pdag", "mag", "pag", "digraph", "strict"):
         return u.GraphNotScript(p.span)
@@ -301,8 +343,11 @@ def _statement_shape(p: Place) -> Message | None:
     if p.here is None or not p.last:
         return None
     if keyword == "sample" and "TO" in p.expected and p.here.kind in ("word", "string", "quoted"):
-        missing = "to" if p.here.kind == "string" else ","
-        return u.SymbolMissing(p.span, missing, p.found, example)
+        if p.here.kind != "string":
+            return u.CommaMissing(p.span, p.found)
+        return u.SymbolMissing(p.span, "to", p.found, example)
+    if keyword == "sample" and p.before[-2].text == "," and p.last.text == "to":
+        return u.TrailingComma(p.before[-2].span)
     if p.last.text == "to" and p.here.kind in ("word", "mark", "number"):
         return u.UnquotedPath(p.span, example)
     for terminal, symbol in (("COLON", ":"), ("EQUAL", "=")):
@@ -310,16 +355,35 @@ def _statement_shape(p: Place) -> Message | None:
             return _symbol(p, symbol, example)
     if p.last.text == "=" and ("NUMBER" in p.expected) and keyword != "estimate":
         return u.ValueMissing(p.last.span)
-    return None
+    return _right_side(p, keyword)
+
+
+def _right_side(p: Place, keyword: str) -> Message | None:
+    """What stands after ``data d =``, ``query q =`` and ``estimate e =``."""
+    assert p.here is not None and p.last is not None
+    if keyword == "data" and p.last.text == "=" and p.here.kind == "string":
+        suffix = p.here.text.strip('"').rpartition(".")[2]
+        reader = suffix if suffix in ("csv", "parquet", "arrow") else "folder"
+        return u.BareSource(p.span, p.here.text, reader)
+    if p.open_brackets or p.expected != {"LPAR"}:
+        return None
+    if keyword == "query" or p.start == "distribution":
+        return u.NotAQuery(p.last.span)
+    return u.BareVariable(p.last.span, p.last.text) if keyword == "estimate" else None
 
 
 def _symbol(p: Place, symbol: str, example: str) -> Message | None:
     assert p.here is not None
+    wrong = p.here.text in (":", "=", "==", "~", "<-", "is")
     if p.open_brackets and "EQUAL" in p.expected and p.last:
         example = f"{p.last.text} = value"
         if "RPAR" in p.expected or "RSQB" in p.expected:
             return None
-    if p.here.text in (":", "=", ":=", "==", "~", "<-", "is"):
+    elif p.statement and p.last and p.here.kind in ("word", "mark"):
+        follows = p.after.text if wrong and p.after else p.here.text
+        if follows.isidentifier():
+            example = f"{p.statement.text} {p.last.text} {symbol} {follows}"
+    if wrong:
         return u.WrongSymbol(p.span, p.here.text, symbol, example)
     return u.SymbolMissing(p.span, symbol, p.found, example)
 
@@ -342,24 +406,41 @@ def _named_like_a_call(p: Place) -> Message | None:
 
 
 def _separators(p: Place) -> Message | None:
-    if p.here is None or "COMMA" not in p.expected or not p.last:
+    if p.here is None or not p.last:
         return None
-    if p.here.text == ";":
-        return u.WrongSymbol(p.span, ";", ",", f"{p.last.text}, ...")
+    if p.last.text == "," and p.here.text in u.CLOSERS.values():
+        return u.TrailingComma(p.last.span)
+    if p.here.kind == "string" and "NAME" in p.expected and "STRING" not in p.expected:
+        text = p.here.text[1:-1]
+        return u.QuotedVariable(p.span, name_text(text))
+    if "COMMA" not in p.expected:
+        return None
+    if p.here.text == ";" and p.open_brackets:
+        return u.CommaNeeded(p.span)
     if p.open_brackets and p.here.kind in ("word", "number", "string", "quoted"):
-        return u.SymbolMissing(p.span, ",", p.found, f"{p.last.text}, {p.here.text}")
+        return u.CommaMissing(p.span, p.found)
     return None
 
 
 def _anything(p: Place) -> Message:
-    if p.here and p.here.kind == "mark" and not p.here.text.isascii():
-        return u.StrangeCharacter(p.span, p.here.text, f"…{p.here.text}…")
+    if p.here and p.here.kind == "mark" and p.here.text not in ORDINARY:
+        return u.StrangeCharacter(p.span, p.here.text, _around(p.source.text, p.here.span.start))
+    if "$END" in p.expected and p.start != "script" and p.here and p.last:
+        return u.Extra(p.span, p.found, WHOLE[p.start][0].removeprefix("a "))
     expected = tuple(sorted({_terminal(name) for name in p.expected}))
     if len(expected) > 8:
         expected = ()
     if p.here is None:
-        return u.UnexpectedEnd(p.span, expected)
+        keyword = p.statement.text if p.statement else ""
+        whole = f"this `{keyword}`" if keyword else WHOLE[p.start][0]
+        return u.UnexpectedEnd(p.span, whole, EXAMPLES.get(keyword) or WHOLE[p.start][1])
     return u.Unexpected(p.span, p.found, expected)
+
+
+def _around(text: str, offset: int) -> str:
+    """The run of characters around an offset that reads like one word."""
+    pieces = (match for match in re.finditer(r"[^\s,;:(){}\[\]|=\"`<>-]+", text))
+    return next((m[0] for m in pieces if m.start() <= offset < m.end()), text[offset])
 
 
 def _terminal(name: str) -> str:
@@ -370,6 +451,7 @@ RULES: tuple[Callable[[Place], Message | None], ...] = (
     _character,
     _counterfactual,
     _query,
+    _unfinished,
     _brackets,
     _arrows,
     _statement_start,

@@ -46,7 +46,9 @@ class ControlCharacter(Message):
 @dataclass(frozen=True)
 class BadEscape(Message):
     what = "this string holds an escape that does not exist"
-    help = 'write a backslash as \\\\ (or a path with "/"); \\" \\n \\t and \\u0041 are the other escapes'
+    help = (
+        'write a backslash as \\\\, or a path with "/"; the other escapes are \\" \\n \\t \\u0041'
+    )
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,9 @@ class NotADag(Message):
     header: str
 
     def remedy(self) -> str:
-        if self.header.lower() in ("graph", "digraph"):
-            return "DOT is read from a file that ends in .dot; here write dag {{ ... }} or just the edges".format()
-        return "write dag { ... }, with X -> Y for a direct cause and X <-> Y for a latent common cause"
+        if self.header.lower() == "digraph":
+            return "DOT is read from a file that ends in .dot; here write dag { X -> Y }"
+        return "write dag { X -> Y; X <-> Y }: `<->` stands for a latent common cause"
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,10 @@ class NoOutcome(Message):
 @dataclass(frozen=True)
 class ValueOnOutcome(Message):
     what = "a query asks for the whole distribution of `{name}`, not for one value"
-    help = "write P({name} | ...) here; for the probability of the value, `estimate p = Pr({name} {comparison} ... | ...)`"
+    help = (
+        "write P({name} | ...) here; for the probability of that value, "
+        "`estimate p = Pr({name} {comparison} ... | ...)`"
+    )
     name: str
     comparison: str
 

@@ -53,7 +53,7 @@ def _parser() -> Lark:
         lexer="contextual",
         start=list(STARTS),
         keep_all_tokens=True,
-        transformer=Builder(),  # type: ignore[arg-type]
+        transformer=Builder(),
     )
 
 
@@ -64,7 +64,7 @@ def _parse(source: Source, start: str, finish: Callable[[Any], Any] = lambda mad
     except Fault as fault:
         message = fault.message
     except UnexpectedCharacters as error:
-        message = explain(source, error.pos_in_stream, frozenset(error.allowed or ()), start)
+        message = explain(source, error.pos_in_stream or 0, frozenset(error.allowed or ()), start)
     except UnexpectedToken as error:
         offset = error.token.start_pos if error.token.type != "$END" else len(source.text)
         message = explain(source, offset or 0, frozenset(error.accepts or ()), start)
@@ -85,7 +85,7 @@ def parse(text: str, name: str = "<script>") -> Script:
 
     def finish(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
         if not statements:
-            raise Fault(u.Empty(NOWHERE))
+            raise Fault(u.Empty(NOWHERE, "graph { X -> Y }  query effect = P(Y | do(X))"))
         return tuple(_placed(statement, source) for statement in statements)
 
     return Script(_parse(source, "script", finish), comments(source), source)
@@ -115,9 +115,18 @@ def parse_query(text: str) -> Query:
 
 
 def parse_graph(text: str, name: str = "<graph>") -> GraphSpec:
-    """Read the edge language (``X -> Y; X <-> Y; Z``) or a whole DAGitty text. Raises ``LanguageError``."""
+    """Read the edge language (``X -> Y; X <-> Y; Z``) or a whole DAGitty text.
+
+    Raises ``LanguageError``.
+    """
     source = Source(text, name)
-    made: GraphSpec = _parse(source, "graph_text", lambda spec: _with_source(spec, source))
+
+    def finish(spec: GraphSpec) -> GraphSpec:
+        if not spec.statements:
+            raise Fault(u.Empty(NOWHERE, "X -> Y; X <-> Y"))
+        return _with_source(spec, source)
+
+    made: GraphSpec = _parse(source, "graph_text", finish)
     return made
 
 

@@ -64,8 +64,8 @@ class Source:
     def snippet(self, span: Span) -> str:
         """The line in which a span starts, with carets under the span.
 
-        Tabs are widened and invisible characters shown as ``�``, so that the carets stand where they
-        should and a hostile script cannot drive the terminal.
+        Tabs are widened and invisible characters shown as ``�``, so that the carets stand where
+        they should and a hostile script cannot drive the terminal.
         """
         number, column = self.line_column(span.start)
         line = self.line(number)
@@ -96,7 +96,7 @@ def _visible(text: str) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns that a text takes on a terminal: East Asian wide characters take two, accents none."""
+    """Columns that a text takes on a terminal: East Asian wide characters take two."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text

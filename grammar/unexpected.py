@@ -20,7 +20,6 @@ STATEMENTS = (
     "sample",
 )
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
-EXAMPLE = "graph {{ X -> Y }}  query effect = P(Y | do(X))"
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,27 @@ class Unexpected(Message):
 
 @dataclass(frozen=True)
 class UnexpectedEnd(Message):
-    what = "the text ends in the middle of a statement"
-    expected: tuple[str, ...]
+    what = "the text ends in the middle of {whole}"
+    help = "write for example  {example}"
+    whole: str
+    example: str
 
-    def remedy(self) -> str:
-        return f"expected {listed(self.expected, 'or')}" if self.expected else "finish it"
+
+@dataclass(frozen=True)
+class Unfinished(Message):
+    what = "this `{keyword}` is not finished: nothing follows `{last}`"
+    help = "write for example  {example}"
+    keyword: str
+    last: str
+    example: str
+
+
+@dataclass(frozen=True)
+class Extra(Message):
+    what = "{found} follows the end of the {whole}"
+    help = "remove it"
+    found: str
+    whole: str
 
 
 # ---- whole texts
@@ -61,14 +76,7 @@ class Binary(Message):
 @dataclass(frozen=True)
 class Empty(Message):
     what = "there is nothing here"
-    help = "a script has at least a graph and a query, such as  " + EXAMPLE
-
-
-@dataclass(frozen=True)
-class EmptyText(Message):
-    what = "this {what_it_is} is empty"
     help = "write for example  {example}"
-    what_it_is: str
     example: str
 
 
@@ -99,7 +107,7 @@ class WrongQuotes(Message):
 @dataclass(frozen=True)
 class StrangeCharacter(Message):
     what = "the character {character} has no meaning here"
-    help = "put the name in backticks if it is part of one: `{word}`"
+    help = "if it is part of a name, put the name in backticks: `{word}`"
     character: str
     word: str
 
@@ -204,6 +212,53 @@ class NameMissing(Message):
 
 
 @dataclass(frozen=True)
+class CommaMissing(Message):
+    what = "a comma is missing before {found}"
+    help = "separate one from the next by `,`"
+    found: str
+
+
+@dataclass(frozen=True)
+class CommaNeeded(Message):
+    what = "`;` stands where `,` belongs"
+    help = "semicolons separate statements; inside brackets write commas"
+
+
+@dataclass(frozen=True)
+class TrailingComma(Message):
+    what = "nothing follows this comma"
+    help = "remove it, or add what is missing"
+
+
+@dataclass(frozen=True)
+class QuotedVariable(Message):
+    what = "a string stands where a name belongs"
+    help = "names stand without quotes, or in backticks where they are not plain words: {plain}"
+    plain: str
+
+
+@dataclass(frozen=True)
+class BareVariable(Message):
+    what = "`{name}` alone is not a number"
+    help = "write E({name} | ...) for its mean or Pr({name} == ... | ...) for a probability"
+    name: str
+
+
+@dataclass(frozen=True)
+class BareSource(Message):
+    what = "a path alone does not say how to read the data"
+    help = "write {reader}({path})"
+    path: str
+    reader: str
+
+
+@dataclass(frozen=True)
+class NotAQuery(Message):
+    what = "a query is written as a distribution"
+    help = "write  P(Y | do(X), Z)"
+
+
+@dataclass(frozen=True)
 class SymbolMissing(Message):
     what = "`{symbol}` is missing before {found}"
     help = "write  {example}"
@@ -301,8 +356,8 @@ class SecondBar(Message):
 class Counterfactual(Message):
     what = "`{notation}` asks for a counterfactual"
     help = (
-        "the queries answered here are interventional, P(Y | do(X), Z): what happens if X is set, "
-        "not what would have happened"
+        "write P(Y | do(X), Z), which says what happens if X is set; what would have happened in "
+        "another world (rung 3) is not answered by ID and IDC"
     )
     notation: str
 

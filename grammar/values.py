@@ -52,7 +52,7 @@ class Sequence:
 
 Value = Literal | Parameter | Symbol | Sequence
 Options = tuple[tuple[str, Value], ...]
-"""``name = value`` pairs as written; the ``option_spans`` beside them hold the places of the names."""
+"""``name = value`` pairs as written; ``option_spans`` beside them are the places of the names."""
 
 
 @dataclass(frozen=True, slots=True)
