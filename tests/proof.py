@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from oracle.admg import Case, shrink
@@ -72,7 +73,7 @@ def prove(
     return result
 
 
-def _compare(result: Result, way: str, compute, model: Scm) -> Result:
+def _compare(result: Result, way: str, compute: Callable[[], causalc.Table], model: Scm) -> Result:
     case = result.case
     if result.failure:
         return result
@@ -91,8 +92,7 @@ def _compare(result: Result, way: str, compute, model: Scm) -> Result:
 
 
 def _flaw(case: Case, error: causalc.NotIdentifiable) -> str | None:
-    """What is wrong with the hedge, for every unconditional query that the rules make of the case.
-    """
+    """What is wrong with the hedge, for every unconditional query that the rules make of the case."""
     outer, inner = frozenset(error.hedge.forest), frozenset(error.hedge.subforest)
     flaws = []
     for plain in reductions(case):
@@ -102,7 +102,7 @@ def _flaw(case: Case, error: causalc.NotIdentifiable) -> str | None:
     return None if None in flaws else f"the hedge {set(outer)}, {set(inner)} is none: {flaws}"
 
 
-def minimal(result: Result, strategies: Sequence[str] = STRATEGIES, **options: bool) -> Result:
+def minimal(result: Result, strategies: Sequence[str] = STRATEGIES, **options: Any) -> Result:
     """Shrink a failing case for as long as it fails in the same way."""
 
     def fails(case: Case) -> bool:
