@@ -1,16 +1,44 @@
-# causalc: `make demo` and `make test` do all their own set-up in .venv; `make help` lists the rest.
+# `make demo` and `make test` do all their own set-up in .venv.
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+BIN := .venv/bin
+STAMP := .venv/.installed
+export OMP_NUM_THREADS ?= 1
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/'
 
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet torch==2.13.0
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable . --group dev
-	$(BIN)/pip install --quiet --no-deps pgmpy==1.1.2
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt pip setuptools wheel
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps pgmpy==1.1.2
 	touch $(STAMP)
+
+install: $(STAMP) ## set .venv up
+
+demo: $(STAMP) ## the napkin experiment on real handwritten digits: data, training, pictures, table
+	$(BIN)/python examples/napkin_digits.py
+
+test: $(STAMP) ## every test that needs no accelerator
+	$(BIN)/python -m pytest -q -n 2 -m "not gpu"
+
+fast: $(STAMP) ## the tests that train nothing for long
+	$(BIN)/python -m pytest -q -n 2 -m "not gpu and not slow"
+
+gpu: $(STAMP) ## the tests that need an accelerator
+	@$(BIN)/python -c "import torch, sys; sys.exit(not torch.cuda.is_available())" \
+	  && $(BIN)/python -m pytest -q -m gpu || echo "no accelerator here: nothing to run"
+
+check: $(STAMP) ## lint, types
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+golden: $(STAMP) ## accept the present output as the committed one
+	$(BIN)/python -m pytest -q --update-golden
+
+prove: $(STAMP) ## the long proof by enumeration
+	$(BIN)/python benchmarks/prove.py --graphs 20000
+
+.PHONY: help install demo test fast gpu check golden prove

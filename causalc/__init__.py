@@ -31,8 +31,17 @@ _HOME = {
 }
 
 __all__ = [
-    "CausalcError", "Graph", "NotIdentifiable", "Program", "Sampler", "Table", "compile", "identify", "load",
-    "parse", "parse_query",
+    "CausalcError",
+    "Graph",
+    "NotIdentifiable",
+    "Program",
+    "Sampler",
+    "Table",
+    "compile",
+    "identify",
+    "load",
+    "parse",
+    "parse_query",
 ]
 
 

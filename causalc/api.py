@@ -63,26 +63,33 @@ def compile(
     of step 7: "auto", "generate" or "reweight".
     """
     estimand = identify(query, graph)
-    compiled = compile_estimands({"query": estimand}, estimand.graph, specs(schema), models, strategy)
+    compiled = compile_estimands(
+        {"query": estimand}, estimand.graph, specs(schema), models, strategy
+    )
     return Program(compiled)
 
 
 def load(folder: str | Path) -> Sampler:
     """Load a saved sampler. The program is compiled again from the saved query: nothing in the folder is run."""
-    from causalc.runtime.fitted import FittedModels
+    from causalc.runtime.fitted import Models
 
     source = Path(folder) / "query.json"
     try:
         recipe = json.loads(source.read_text(encoding="utf-8"))
         if recipe["format"] != 1:
-            raise CausalcError(f"{source}: format {recipe['format']} is newer than this causalc reads")
+            raise CausalcError(
+                f"{source}: format {recipe['format']} is newer than this causalc reads"
+            )
         shape = recipe["graph"]
         graph = Graph.from_edges(
-            map(str, shape["nodes"]), [(a, b) for a, b in shape["directed"]],
+            map(str, shape["nodes"]),
+            [(a, b) for a, b in shape["directed"]],
             [(a, b) for a, b in shape["bidirected"]],
         )
         kinds = {
-            name: None if kind is None else Spec(kind[0], tuple(kind[1]), tuple((k, v) for k, v in kind[2]))
+            name: None
+            if kind is None
+            else Spec(kind[0], tuple(kind[1]), tuple((k, v) for k, v in kind[2]))
             for name, kind in recipe["schema"].items()
         }
         found = {name: solve(_question(text), graph) for name, text in recipe["queries"].items()}
@@ -90,4 +97,4 @@ def load(folder: str | Path) -> Sampler:
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise CausalcError(f"{source}: not a saved sampler ({error})") from None
     program = Program(compile_estimands(found, graph, kinds, None, strategy))
-    return Sampler(program, FittedModels.load(Path(folder) / "models"))
+    return Sampler(program, Models.load(Path(folder) / "models"))

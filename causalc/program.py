@@ -105,15 +105,23 @@ class Sampler:
         if name not in queries:
             raise CausalcError(f"there is no query `{name}`; the program has {', '.join(queries)}")
         parameters = queries[name].parameters
-        options = {k: values.pop(k) for k in ("batch_size", "device") if k in values and k not in parameters}
+        options = {
+            k: values.pop(k)
+            for k in ("batch_size", "device")
+            if k in values and k not in parameters
+        }
         question = self.program.estimands[name].question
         for variable in values:
             if variable not in parameters:
                 known = ", ".join(f"`{p}`" for p in parameters) or "none"
-                raise CausalcError(f"{question.text} has no input `{variable}`; its inputs: {known}")
+                raise CausalcError(
+                    f"{question.text} has no input `{variable}`; its inputs: {known}"
+                )
         for variable in question.free:
             if variable not in values:
-                raise CausalcError(f"{question.text} needs a value for `{variable}`: sample(n, {variable}=...)")
+                raise CausalcError(
+                    f"{question.text} needs a value for `{variable}`: sample(n, {variable}=...)"
+                )
         given = {parameters[v]: value for v, value in values.items()}
         return queries[name].sample(self.models, n, seed=seed, **given, **options)
 
@@ -133,8 +141,15 @@ class Sampler:
         graph = compiled.graph
         return {
             "format": 1,
-            "graph": {"nodes": graph.nodes, "directed": graph.directed, "bidirected": graph.bidirected},
+            "graph": {
+                "nodes": graph.nodes,
+                "directed": graph.directed,
+                "bidirected": graph.bidirected,
+            },
             "queries": {k: e.question.text for k, e in compiled.estimands.items()},
-            "schema": {k: None if s is None else [s.name, s.args, s.options] for k, s in compiled.schema.items()},
+            "schema": {
+                k: None if s is None else [s.name, s.args, s.options]
+                for k, s in compiled.schema.items()
+            },
             "strategy": compiled.strategy,
         }

@@ -14,7 +14,14 @@ from causalc.compiler.pipeline import compile_estimands
 from causalc.compiler.view import Spec
 from causalc.errors import CausalcError
 from causalc.grammar import parse, parse_graph
-from causalc.grammar.tree import Call, DataStatement, SampleStatement, Script
+from causalc.grammar.tree import (
+    Call,
+    DataStatement,
+    LatentStatement,
+    SampleStatement,
+    Script,
+    TrainStatement,
+)
 from causalc.grammar.values import Sequence, Value
 from causalc.program import Program
 
@@ -54,7 +61,9 @@ class Job:
         from causalc.runtime import folder
 
         if self.data is None:
-            raise CausalcError(f'{self.path}: no data; add `data rows = csv("rows.csv")` or name a file with --data')
+            raise CausalcError(
+                f'{self.path}: no data; add `data rows = csv("rows.csv")` or name a file with --data'
+            )
         call = self.data.source
         arguments = [plain(a) for a in call.args]
         if not arguments or not isinstance(arguments[0], str):
@@ -90,7 +99,9 @@ def read(path: str | Path) -> Script:
     except OSError as error:
         raise CausalcError(f"{source}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
-        raise CausalcError(f"{source}: not UTF-8 text (byte {error.start}); a script is plain text") from None
+        raise CausalcError(
+            f"{source}: not UTF-8 text (byte {error.start}); a script is plain text"
+        ) from None
     return parse(text, str(source))
 
 
@@ -99,15 +110,19 @@ def load_graph(script: Script, path: Path) -> Graph:
     statement = script.graph
     if statement is None:
         raise CausalcError(f"{path}: no graph; add `graph {{ X -> Y }}`")
-    latent = [n.text for s in script.statements if type(s).__name__ == "LatentStatement" for n in s.names]  # type: ignore[union-attr]
+    latent = [n.text for s in script.statements if isinstance(s, LatentStatement) for n in s.names]
     if statement.spec is not None:
         given = statement.spec
-        return Graph.from_edges(given.nodes, given.directed, given.bidirected, (*given.latents, *latent))
+        return Graph.from_edges(
+            given.nodes, given.directed, given.bidirected, (*given.latents, *latent)
+        )
     source = path.parent / str(statement.path)
     try:
         text = source.read_text(encoding="utf-8")
     except OSError as error:
-        raise CausalcError(f"{path}: graph file {source} cannot be read ({error.strerror})") from None
+        raise CausalcError(
+            f"{path}: graph file {source} cannot be read ({error.strerror})"
+        ) from None
     from causalc.compiler import convert
 
     if source.suffix in (".dot", ".gv"):
@@ -116,7 +131,9 @@ def load_graph(script: Script, path: Path) -> Graph:
         graph = convert.from_gml(text)
     else:
         found = parse_graph(text)
-        return Graph.from_edges(found.nodes, found.directed, found.bidirected, (*found.latents, *latent))
+        return Graph.from_edges(
+            found.nodes, found.directed, found.bidirected, (*found.latents, *latent)
+        )
     return Graph.from_edges(graph.nodes, graph.directed, graph.bidirected, latent)
 
 
@@ -127,8 +144,12 @@ def compile_script(path: str | Path, strategy: str | None = None) -> Job:
     graph = load_graph(script, source)
     schema = {name.text: spec(s.kind) for s in script.variables for name in s.names}
     models = {s.variable.text: spec(s.family) for s in script.models}
-    options = {name: plain(value) for s in script.statements if type(s).__name__ == "TrainStatement"
-               for name, value in s.options}  # type: ignore[union-attr]
+    options = {
+        name: plain(value)
+        for s in script.statements
+        if isinstance(s, TrainStatement)
+        for name, value in s.options
+    }
     chosen = strategy or str(options.pop("strategy", "auto"))
     estimands: dict[str, Estimand] = {}
     refused: dict[str, NotIdentifiable] = {}
@@ -139,7 +160,11 @@ def compile_script(path: str | Path, strategy: str | None = None) -> Job:
             refused[statement.name.text] = reason
     program = None
     if estimands:
-        program = Program(compile_estimands(estimands, graph, schema, models, chosen, f"Compiled from {source.name}."))
+        program = Program(
+            compile_estimands(
+                estimands, graph, schema, models, chosen, f"Compiled from {source.name}."
+            )
+        )
     data = next(iter(script.data), None)
     samples = tuple(_sample(s) for s in script.samples)
     return Job(source, script, graph, schema, program, refused, estimands, data, options, samples)

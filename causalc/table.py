@@ -40,10 +40,14 @@ class Table:
         if len(set(self.variables)) != len(self.variables):
             raise TableError("a variable is named twice in the table")
         if not np.isfinite(array).all() or (array < -1e-12).any():
-            raise TableError("the table has negative or non-finite entries; they must be probabilities")
+            raise TableError(
+                "the table has negative or non-finite entries; they must be probabilities"
+            )
         for name, labels in self.levels.items():
             if name in self.variables and len(labels) != self.size(name):
-                raise TableError(f"`{name}` has {len(labels)} levels for an axis of length {self.size(name)}")
+                raise TableError(
+                    f"`{name}` has {len(labels)} levels for an axis of length {self.size(name)}"
+                )
 
     def size(self, name: str) -> int:
         """The number of values of a variable."""
@@ -68,7 +72,7 @@ class Table:
             )
         kept = [i for i, name in enumerate(self.variables) if name in names]
         dropped = tuple(i for i in range(self.array.ndim) if i not in kept)
-        reduced = self.array.sum(axis=dropped)
+        reduced: Array = np.asarray(self.array.sum(axis=dropped))
         present = [self.variables[i] for i in kept]
         return reduced.transpose([present.index(name) for name in names])
 
@@ -81,7 +85,8 @@ def conditional(joint: Array, given: int) -> Array:
     """P(rest | first ``given`` axes); cells whose condition has no mass are 0."""
     axes = tuple(range(given, joint.ndim))
     total = joint.sum(axis=axes, keepdims=True)
-    return np.divide(joint, total, out=np.zeros_like(joint), where=total > 0)
+    result: Array = np.divide(joint, total, out=np.zeros_like(joint), where=total > 0)
+    return result
 
 
 def contract(operands: Sequence[tuple[Array, Sequence[str]]], keep: Sequence[str]) -> Array:
@@ -100,7 +105,11 @@ def contract(operands: Sequence[tuple[Array, Sequence[str]]], keep: Sequence[str
 
 
 def answer(
-    joint: Table, array: Array, names: Sequence[str], free: Sequence[str], outcomes: Sequence[str],
+    joint: Table,
+    array: Array,
+    names: Sequence[str],
+    free: Sequence[str],
+    outcomes: Sequence[str],
     fixed: Mapping[str, object],
 ) -> Table:
     """Lay a result out over ``free`` then ``outcomes``: fixed axes sliced, idle ones broadcast, mass checked.

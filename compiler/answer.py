@@ -39,7 +39,9 @@ class Question:
         def pairs(assignments: Sequence[object]) -> tuple[tuple[str, object | None], ...]:
             return tuple((a.name.text, _plain(a.value)) for a in assignments)  # type: ignore[attr-defined]
 
-        return cls(str(query), tuple(n.text for n in query.outcomes), pairs(query.do), pairs(query.given))
+        return cls(
+            str(query), tuple(n.text for n in query.outcomes), pairs(query.do), pairs(query.given)
+        )
 
     @property
     def free(self) -> tuple[str, ...]:
@@ -58,7 +60,9 @@ class Question:
         for role, names in zip(("an outcome", "in do()", "a condition"), parts, strict=True):
             for name in names:
                 if name in roles:
-                    raise QueryError(f"{self.text}: `{name}` is {role} and also {roles[name]}; name it once")
+                    raise QueryError(
+                        f"{self.text}: `{name}` is {role} and also {roles[name]}; name it once"
+                    )
                 roles[name] = role
         if not self.outcomes:
             raise QueryError(f"{self.text}: there is no outcome")
@@ -134,5 +138,3 @@ def solve(question: Question, graph: Graph) -> Estimand:
     derivation = identify(graph, outcomes, do, given, question.text)
     root, _ = build(derivation)
     return Estimand(question, derivation, root)
-
-

@@ -72,7 +72,7 @@ def to_networkx(graph: Graph) -> Any:
     """Write a networkx ``MultiDiGraph`` whose edges carry ``kind``: "directed" or "bidirected"."""
     import networkx as nx
 
-    result = nx.MultiDiGraph()
+    result: Any = nx.MultiDiGraph()
     result.add_nodes_from(graph.nodes)
     result.add_edges_from(graph.directed, kind="directed")
     result.add_edges_from(graph.bidirected, kind="bidirected")

@@ -44,6 +44,8 @@ def _compute(node: Node, joint: Table, order: Sequence[str], done: dict[Node, Ar
         for name in free_names(extra, order):
             spread.append((np.ones(joint.size(name)), (name,)))
         bottom_value = _value(node.denominator, joint, order, done)
-        inverse = np.divide(1.0, bottom_value, out=np.zeros_like(bottom_value), where=bottom_value > 0)
+        inverse = np.divide(
+            1.0, bottom_value, out=np.zeros_like(bottom_value), where=bottom_value > 0
+        )
         return contract([*spread, (inverse, free_names(node.denominator.free, order))], keep)
     raise AssertionError(f"not an estimand node: {node}")

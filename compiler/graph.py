@@ -84,7 +84,9 @@ class Graph:
         return cls.from_edges(spec.nodes, spec.directed, spec.bidirected, spec.latents)
 
     @classmethod
-    def _sorted(cls, nodes: tuple[str, ...], directed: Sequence[Pair], both: Sequence[Pair]) -> Graph:
+    def _sorted(
+        cls, nodes: tuple[str, ...], directed: Sequence[Pair], both: Sequence[Pair]
+    ) -> Graph:
         position = {name: i for i, name in enumerate(nodes)}
         after: list[list[int]] = [[] for _ in nodes]
         waiting = [0] * len(nodes)
@@ -149,7 +151,12 @@ class Graph:
         """The bidirected edges, by name, each once, in the order of ``nodes``."""
         rank = {name: i for i, name in enumerate(self.nodes)}
         pairs = ((a, self.order[s]) for a in self.nodes for s in bits(self.siblings[self.index[a]]))
-        return tuple(sorted((p for p in pairs if rank[p[0]] < rank[p[1]]), key=lambda p: (rank[p[0]], rank[p[1]])))
+        return tuple(
+            sorted(
+                (p for p in pairs if rank[p[0]] < rank[p[1]]),
+                key=lambda p: (rank[p[0]], rank[p[1]]),
+            )
+        )
 
     def _need(self, name: str) -> int:
         try:
@@ -158,7 +165,11 @@ class Graph:
             from difflib import get_close_matches
 
             near = get_close_matches(name, self.nodes, 1)
-            hint = f"; did you mean `{near[0]}`?" if near else f" (it has {', '.join(self.nodes[:12])})"
+            hint = (
+                f"; did you mean `{near[0]}`?"
+                if near
+                else f" (it has {', '.join(self.nodes[:12])})"
+            )
             raise GraphError(f"`{name}` is not a variable of the graph{hint}") from None
 
     def mask(self, names: Iterable[str]) -> int:

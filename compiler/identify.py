@@ -123,7 +123,9 @@ class Conditionals:
         key = (variable, district)
         if key not in self.found:
             inputs = (district | graph.parents_of(district)) & ~bit
-            self.found[key] = Conditional(variable, district, inputs, self._home(bit, district, kernel))
+            self.found[key] = Conditional(
+                variable, district, inputs, self._home(bit, district, kernel)
+            )
         return self.found[key]
 
     def _home(self, bit: int, district: int, kernel: Kernel) -> Kernel:
@@ -141,7 +143,9 @@ class Conditionals:
         return tuple(self.conditional(v, kernel.source, kernel.parent) for v in bits(part))
 
 
-def identify(graph: Graph, outcomes: int, do: int, given: int, text: str = "the query") -> Derivation:
+def identify(
+    graph: Graph, outcomes: int, do: int, given: int, text: str = "the query"
+) -> Derivation:
     """Identify P(outcomes | do(do), given), sets of vertices of ``graph``; raises ``NotIdentifiable``."""
     steps: list[Step] = []
     do, given = move_conditions(graph, outcomes, do, given, steps)
@@ -170,9 +174,7 @@ def identify(graph: Graph, outcomes: int, do: int, given: int, text: str = "the 
     )
 
 
-def move_conditions(
-    graph: Graph, y: int, x: int, z: int, steps: list[Step]
-) -> tuple[int, int]:
+def move_conditions(graph: Graph, y: int, x: int, z: int, steps: list[Step]) -> tuple[int, int]:
     """Drop conditions by rule 1 and turn conditions into interventions by rule 2, while any applies."""
     changed = True
     while changed:
@@ -252,5 +254,8 @@ def describe(graph: Graph, step: Step) -> str:
         return ", ".join(graph.names(mask)) or "nothing"
 
     return _LINES[step.line].format(
-        outcomes=say(step.outcomes), do=say(step.do), variables=say(step.variables), part=say(step.part)
+        outcomes=say(step.outcomes),
+        do=say(step.do),
+        variables=say(step.variables),
+        part=say(step.part),
     )

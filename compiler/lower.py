@@ -118,7 +118,11 @@ class Lowering:
         by_variable = {factor.variable: factor for factor in derivation.factors}
         for part, kernel, last in derivation.branches:
             fitted = any(by_variable[v].kernel.parent is not None for v in bits(part))
-            if fitted and self.strategy == "auto" and _inline_is_exact(derivation, kernel, part, last):
+            if (
+                fitted
+                and self.strategy == "auto"
+                and _inline_is_exact(derivation, kernel, part, last)
+            ):
                 draws = self._inline(derivation, kernel, part, last)
                 inlined.update(dict.fromkeys(bits(part), draws))
         result: list[Draw] = []
@@ -161,8 +165,11 @@ class Lowering:
         inputs = graph.names(derivation.do)
         shape = _shape(draws, inputs)
         do, left = move_conditions(
-            shape, shape.mask(graph.names(derivation.outcomes)), shape.mask(inputs),
-            shape.mask(graph.names(derivation.given)), [],
+            shape,
+            shape.mask(graph.names(derivation.outcomes)),
+            shape.mask(inputs),
+            shape.mask(graph.names(derivation.given)),
+            [],
         )
         clamped = set(shape.names(do))
         draws = [draw for draw in draws if not clamped.intersection(draw.slots)]

@@ -6,10 +6,27 @@ import builtins
 import keyword
 import unicodedata
 
-RESERVED = frozenset(keyword.kwlist) | frozenset(keyword.softkwlist) | frozenset(dir(builtins)) | {
-    "runtime", "run", "rows", "draw", "models", "train", "sample", "data", "options", "seed", "n", "SCHEMA",
-    "QUERIES", "main",
-}
+RESERVED = (
+    frozenset(keyword.kwlist)
+    | frozenset(keyword.softkwlist)
+    | frozenset(dir(builtins))
+    | {
+        "runtime",
+        "run",
+        "rows",
+        "draw",
+        "models",
+        "train",
+        "sample",
+        "data",
+        "options",
+        "seed",
+        "n",
+        "SCHEMA",
+        "QUERIES",
+        "main",
+    }
+)
 
 
 class Namespace:

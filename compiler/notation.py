@@ -12,6 +12,7 @@ from causalc.compiler.graph import bits
 if TYPE_CHECKING:
     import sympy
 
+
 @dataclass(frozen=True, slots=True)
 class Style:
     """How one notation writes each kind of node."""
@@ -39,15 +40,15 @@ LATEX = Style(
 def write(node: Node, names: Scope, style: Style) -> str:
     """Write ``node``; a bound variable whose name is already in scope gets a prime."""
     if isinstance(node, Prob):
-        return style.probability(
-            names.list(node.children), names.list(node.given)
-        )
+        return style.probability(names.written(node.children), names.written(node.given))
     if isinstance(node, Product):
         if not node.factors:
             return "1"
         # Sums go last, so that what they bind is plain without brackets.
         ordered = sorted(node.factors, key=lambda f: isinstance(f, Sum))
-        return style.times.join(_bracket(f, names, style, i < len(ordered) - 1) for i, f in enumerate(ordered))
+        return style.times.join(
+            _bracket(f, names, style, i < len(ordered) - 1) for i, f in enumerate(ordered)
+        )
     if isinstance(node, Sum):
         inner, bound = names.bind(node.bound)
         return style.total(bound, write(node.body, inner, style))
@@ -73,7 +74,7 @@ class Scope:
         """The scope around an estimand with these free variables."""
         return cls(tuple(names), tuple(names), frozenset(names[v] for v in bits(free)))
 
-    def list(self, mask: int) -> list[str]:
+    def written(self, mask: int) -> list[str]:
         """The written names of a set."""
         return [self.now[v] for v in bits(mask)]
 
@@ -95,8 +96,18 @@ def latex_name(name: str, lower: bool) -> str:
     digits = name[len(stem) :]
     if len(stem) == 1 and stem.isascii() and stem.isalpha():
         return (stem.lower() if lower else stem) + (f"_{{{digits}}}" if digits else "")
-    special = {"_": r"\_", "%": r"\%", "$": r"\$", "#": r"\#", "&": r"\&", "{": r"\{", "}": r"\}",
-               "\\": r"\backslash ", "^": r"\hat{}", "~": r"\sim "}
+    special = {
+        "_": r"\_",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "&": r"\&",
+        "{": r"\{",
+        "}": r"\}",
+        "\\": r"\backslash ",
+        "^": r"\hat{}",
+        "~": r"\sim ",
+    }
     return "\\mathrm{" + "".join(special.get(c, c) for c in name) + "}"
 
 
@@ -110,8 +121,8 @@ def to_sympy(node: Node, names: Scope) -> sympy.Expr:
         return sympy.Symbol(name)
 
     if isinstance(node, Prob):
-        children = [symbol(s) for s in names.list(node.children)]
-        return P(sympy.Tuple(*children), sympy.Tuple(*(symbol(s) for s in names.list(node.given))))
+        children = [symbol(s) for s in names.written(node.children)]
+        return P(sympy.Tuple(*children), sympy.Tuple(*(symbol(s) for s in names.written(node.given))))
     if isinstance(node, Product):
         return sympy.Mul(*(to_sympy(f, names) for f in node.factors), evaluate=False)
     if isinstance(node, Sum):

@@ -69,5 +69,7 @@ def estimate_all(questions: Sequence[tuple[str, Question]], graph: Graph) -> dic
 
 
 def _edges(graph: Graph) -> str:
-    parts = [f"{a} -> {b}" for a, b in graph.directed] + [f"{a} <-> {b}" for a, b in graph.bidirected]
+    parts = [f"{a} -> {b}" for a, b in graph.directed] + [
+        f"{a} <-> {b}" for a, b in graph.bidirected
+    ]
     return "; ".join(parts)

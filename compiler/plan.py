@@ -209,6 +209,8 @@ def _verify_draws(plan: Plan, draws: tuple[Draw, ...], made: set[str]) -> None:
         assert isinstance(model, Fit | Bootstrap), draw
         inputs = model.inputs if isinstance(model, Fit) else ()
         assert tuple(v for v, _ in draw.inputs) == inputs, (draw, model)
-        assert all(slot in made for _, slot in draw.inputs), f"{draw} uses a slot before it is drawn"
+        assert all(slot in made for _, slot in draw.inputs), (
+            f"{draw} uses a slot before it is drawn"
+        )
         assert not made.intersection(draw.slots), f"{draw} draws a slot twice"
         made.update(draw.slots)

@@ -13,7 +13,8 @@ class P(sympy.Expr):
     is_commutative = True
 
     def __new__(cls, children: sympy.Tuple, given: sympy.Tuple | None = None) -> P:
-        return sympy.Expr.__new__(cls, sympy.Tuple(*children), sympy.Tuple(*(given or ())))
+        made: P = sympy.Expr.__new__(cls, sympy.Tuple(*children), sympy.Tuple(*(given or ())))
+        return made
 
     def _text(self, show: Any, bar: str, comma: str) -> str:
         children, given = (comma.join(show(s) for s in part) for part in self.args)

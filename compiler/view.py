@@ -81,7 +81,11 @@ def _escape(c: str) -> str:
 
 def comment(text: str) -> str:
     """Text that is safe in a comment or a docstring line."""
-    return "".join(c if c.isprintable() else "?" for c in text).replace("\\", "/").replace('"""', "'''")
+    return (
+        "".join(c if c.isprintable() else "?" for c in text)
+        .replace("\\", "/")
+        .replace('"""', "'''")
+    )
 
 
 class Writer:
@@ -141,7 +145,9 @@ class Writer:
                 return [note, f"{name} = run.bootstrap({_list(columns)}, on={self.of(data)})"]
             case Reweight(base, by):
                 fixed = [t for i in by for t in self.plan.operations[i].targets]  # type: ignore[union-attr]
-                note = f"# Rows as if {comment(', '.join(fixed))} had been set: weights q / propensity"
+                note = (
+                    f"# Rows as if {comment(', '.join(fixed))} had been set: weights q / propensity"
+                )
                 call = f"{name} = run.reweight({self.of(base)}, by=["
                 return [note, *_wrapped(call, [f"{self.of(i)}," for i in by], "])")]
             case Generate(draws, columns):
@@ -153,7 +159,11 @@ class Writer:
         items = [f"{literal(c)}: {local[c]}," for c in columns]
         parents = [f"{self.of(i)}," for i in dict.fromkeys(d.model for d in draws)]
         function = self.names[f"draw_{name}"]
-        call = [f"{function},", f"columns={_list(columns)},", f"parents=[{' '.join(parents)[:-1]}],"]
+        call = [
+            f"{function},",
+            f"columns={_list(columns)},",
+            f"parents=[{' '.join(parents)[:-1]}],",
+        ]
         return [
             f"def {function}(draw: runtime.Draw) -> runtime.Row:",
             *(f"    {line}" for line in body),
@@ -174,7 +184,9 @@ class Writer:
         """One line a draw."""
         assert callable(model)
         inputs = ", ".join(f"{literal(v)}: {local[slot]}" for v, slot in draw.inputs)
-        targets = ", ".join(local[slot] for slot in draw.slots) + ("," if len(draw.slots) == 1 else "")
+        targets = ", ".join(local[slot] for slot in draw.slots) + (
+            "," if len(draw.slots) == 1 else ""
+        )
         targets = f"({targets})" if len(draw.slots) == 1 else targets
         return [f"{targets} = draw.sample({model(draw.model)}, {{{inputs}}})"]
 
@@ -189,16 +201,25 @@ class Writer:
             parameters.append(f"{name}: runtime.Input{default}")
         handles = _Handles(local, {variable for variable, _ in (*question.do, *question.given)})
         for variable, _ in (*question.do, *question.given):
-            lines.append(f"{handles[variable]} = draw.input({literal(variable)}, {local[variable]})")
+            lines.append(
+                f"{handles[variable]} = draw.input({literal(variable)}, {local[variable]})"
+            )
         for draw in network.draws:
             lines += self.draw(draw, lambda i: f"models[{literal(self.of(i))}]", handles)
         items = [f"{literal(y)}: {handles[y]}," for y in question.outcomes]
         lines += _wrapped("return draw.table({", items, "})")
         function = "sample" if single else self.scope[f"sample_{network.name}"]
-        names = ", ".join(f"{literal(v)}: {literal(local[v])}" for v, _ in (*question.do, *question.given))
+        names = ", ".join(
+            f"{literal(v)}: {literal(local[v])}" for v, _ in (*question.do, *question.given)
+        )
         return Query(
-            literal(network.name), function, comment(question.text), tuple(_fold(comment(estimand))),
-            tuple(parameters), f"{{{names}}}", tuple(lines),
+            literal(network.name),
+            function,
+            comment(question.text),
+            tuple(_fold(comment(estimand))),
+            tuple(parameters),
+            f"{{{names}}}",
+            tuple(lines),
         )
 
 
@@ -210,7 +231,11 @@ class _Handles(Namespace):
         self._local, self._inputs = local, inputs
 
     def __getitem__(self, text: str) -> str:
-        return self._local.fresh(f"{text}_set", "column") if text in self._inputs else self._local[text]
+        return (
+            self._local.fresh(f"{text}_set", "column")
+            if text in self._inputs
+            else self._local[text]
+        )
 
 
 def _list(names: Iterable[str]) -> str:
@@ -236,8 +261,13 @@ def _fold(text: str) -> list[str]:
 
 
 def make(
-    plan: Plan, schema: Mapping[str, Spec | None], models: Mapping[str, Spec], estimands: Sequence[str],
-    title: str, graph: str, version: str,
+    plan: Plan,
+    schema: Mapping[str, Spec | None],
+    models: Mapping[str, Spec],
+    estimands: Sequence[str],
+    title: str,
+    graph: str,
+    version: str,
 ) -> View:
     """The view of a whole program."""
     writer = Writer(plan, models)
@@ -252,4 +282,6 @@ def make(
         writer.query(network, estimand, single)
         for network, estimand in zip(plan.networks, estimands, strict=True)
     )
-    return View(comment(title), tuple(_fold(comment(graph))), version, tuple(entries), train, queries)
+    return View(
+        comment(title), tuple(_fold(comment(graph))), version, tuple(entries), train, queries
+    )

@@ -28,7 +28,15 @@ if TYPE_CHECKING:
 _HOMES = {
     "program": ("FREE", "Draw", "Input", "Models", "Query", "Row", "Run", "draw", "start"),
     "schema": (
-        "Schema", "binary", "categorical", "image", "inferred", "integer", "ordinal", "real", "vector",
+        "Schema",
+        "binary",
+        "categorical",
+        "image",
+        "inferred",
+        "integer",
+        "ordinal",
+        "real",
+        "vector",
     ),
     "specs": ("diffusion", "mixture", "softmax", "table"),
     "sources": ("folder",),
@@ -37,9 +45,30 @@ _HOMES = {
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "FREE", "Draw", "Input", "Models", "Query", "Row", "Run", "Schema", "binary", "categorical", "diffusion",
-    "draw", "folder", "image", "inferred", "integer", "main", "mixture", "ordinal", "real", "softmax",
-    "start", "table", "vector",
+    "FREE",
+    "Draw",
+    "Input",
+    "Models",
+    "Query",
+    "Row",
+    "Run",
+    "Schema",
+    "binary",
+    "categorical",
+    "diffusion",
+    "draw",
+    "folder",
+    "image",
+    "inferred",
+    "integer",
+    "main",
+    "mixture",
+    "ordinal",
+    "real",
+    "softmax",
+    "start",
+    "table",
+    "vector",
 ]
 
 

@@ -60,7 +60,11 @@ class ExactRun:
         return ExactData(tuple(columns), self.joint.over(columns))
 
     def fit(
-        self, targets: Sequence[str], given: Sequence[str], on: ExactData, model: object = None,
+        self,
+        targets: Sequence[str],
+        given: Sequence[str],
+        on: ExactData,
+        model: object = None,
         purpose: str = "sample",
     ) -> ExactModel:
         """The conditional table; the model family plays no part."""
@@ -75,7 +79,9 @@ class ExactRun:
         """Mass divided by every propensity; the numerator q is uniform."""
         operands: list[tuple[Array, Sequence[str]]] = [(base.mass, base.columns)]
         for model in by:
-            weight = np.divide(1.0, model.array, out=np.zeros_like(model.array), where=model.array > 0)
+            weight = np.divide(
+                1.0, model.array, out=np.zeros_like(model.array), where=model.array > 0
+            )
             operands.append((weight, (*model.inputs, *model.targets)))
         return ExactData(base.columns, contract(operands, base.columns))
 

@@ -58,7 +58,11 @@ class Run(Protocol):
         """The user's rows."""
 
     def fit(
-        self, targets: Sequence[str], given: Sequence[str], on: Any, model: ModelSpec | None = None,
+        self,
+        targets: Sequence[str],
+        given: Sequence[str],
+        on: Any,
+        model: ModelSpec | None = None,
         purpose: str = "sample",
     ) -> Any:
         """Train P(targets | given) on the rows ``on``."""
@@ -92,7 +96,7 @@ def start(schema: Schema, data: Any, **options: Any) -> Run:
         from causalc.runtime.exact import ExactRun
 
         return ExactRun(data)
-    from causalc.runtime.run import SamplingRun
+    from causalc.runtime.run import Run as SamplingRun
 
     return SamplingRun(schema, data, **options)
 
@@ -103,6 +107,6 @@ def draw(models: Any, n: int, **options: Any) -> Draw:
 
     if isinstance(models, ExactModels):
         return ExactDraw(models)
-    from causalc.runtime.draw import SamplingDraw
+    from causalc.runtime.draw import Draw as SamplingDraw
 
     return SamplingDraw(models, n, **options)

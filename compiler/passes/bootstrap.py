@@ -29,7 +29,9 @@ def _grouped(
     rows = None
     for draw in draws:
         source = operations[draw.model]
-        if not isinstance(source, Fit | Bootstrap) or not isinstance(operations[source.data], Observed):
+        if not isinstance(source, Fit | Bootstrap) or not isinstance(
+            operations[source.data], Observed
+        ):
             continue
         targets = source.targets if isinstance(source, Fit) else source.columns
         if len(targets) == 1 and _joins(draw, targets[0], block, graph):
