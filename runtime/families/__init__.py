@@ -1,1 +1,1 @@
-"""Model families behind one protocol."""
+"""Model families behind one protocol: table, softmax, mixture, diffusion."""

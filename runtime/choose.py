@@ -1,0 +1,67 @@
+"""Which family models each conditional when the user has not said."""
+
+from __future__ import annotations
+
+import math
+
+from causalc.errors import CausalcError
+from causalc.runtime import specs
+from causalc.runtime.families.mixture import WIDEST
+from causalc.runtime.families.protocol import Shape
+from causalc.runtime.families.table import MOST_OUTCOMES, sizes
+from causalc.runtime.specs import ModelSpec
+
+_ROWS_A_NUMBER = 10  # a table needs this many rows for every number it holds
+_MIXTURE_WIDTH = 8  # wider vectors go to diffusion
+
+Link = tuple[Shape, ModelSpec]
+
+
+def links(shape: Shape, spec: ModelSpec | None, rows: int, density: bool = False) -> list[Link]:
+    """Split a conditional into links P(t₁ | inputs), P(t₂ | t₁, inputs), … with a family each.
+
+    Tables and diffusion models take all their targets jointly. With ``density`` every link must
+    have a log probability: a spec that cannot give one is replaced.
+    """
+    if density and spec is not None and spec.family == "diffusion":
+        spec = None
+    joint = spec is not None and (spec.family == "diffusion" or _tabulates(spec, shape))
+    if joint or len(shape.targets) == 1:
+        return [(shape, spec or choose(shape, rows, density))]
+    found: list[Link] = []
+    for i, target in enumerate(shape.targets):
+        one = Shape((target,), (*shape.inputs, *shape.targets[:i]))
+        found.append((one, _fitting(spec, one) or choose(one, rows, density)))
+    return found
+
+
+def _tabulates(spec: ModelSpec, shape: Shape) -> bool:
+    return spec.family == "table" and math.prod(sizes(shape.targets)) <= MOST_OUTCOMES
+
+
+def _fitting(spec: ModelSpec | None, shape: Shape) -> ModelSpec | None:
+    """Return ``spec`` if it can model the one target of ``shape``: a block may mix kinds."""
+    if spec is None:
+        return None
+    kind = shape.targets[0][1]
+    return spec if kind.discrete == (spec.family in ("table", "softmax")) else None
+
+
+def choose(shape: Shape, rows: int, density: bool = False) -> ModelSpec:
+    """Return the family for one target. Raises CausalcError where a density has no family."""
+    ((name, kind),) = shape.targets
+    if kind.discrete:
+        counted = all(kind.discrete for _, kind in shape.inputs)
+        numbers = math.prod(map(float, sizes(shape.inputs))) * (len(kind.levels) - 1)
+        few = counted and numbers * _ROWS_A_NUMBER <= rows
+        return specs.table() if few else specs.softmax()
+    if (
+        kind.scalar or kind.width <= (WIDEST if density else _MIXTURE_WIDTH)
+    ) and kind.name != "image":
+        return specs.mixture()
+    if density:
+        raise CausalcError(
+            f"{shape}: reweighting needs a density of {name}, and {kind} has none; "
+            "compile with strategy='generate'."
+        )
+    return specs.diffusion()

@@ -1,0 +1,227 @@
+"""Data of any container, checked against a schema, as frozen numpy columns with a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from causalc.errors import CausalcError
+from causalc.runtime.schema import Kind, Schema, infer, near
+from causalc.runtime.sources import read
+
+
+class Columns(Mapping[str, np.ndarray]):
+    """Checked columns in schema order, held as ``Kind`` says, read-only, one length.
+
+    ``findings`` are one-line remarks (constant columns). ``fingerprint`` identifies the content.
+    """
+
+    __slots__ = ("_arrays", "_hashes", "findings", "rows", "schema")
+
+    def __init__(
+        self, schema: Schema, arrays: Mapping[str, np.ndarray], findings: tuple[str, ...] = ()
+    ) -> None:
+        self.schema = schema
+        self.findings = findings
+        self._arrays = {name: np.ascontiguousarray(arrays[name]) for name in schema}
+        self._hashes: dict[str, str] = {}
+        lengths = {len(values) for values in self._arrays.values()}
+        if len(lengths) > 1:
+            sizes = ", ".join(f"{n}: {len(v)}" for n, v in self._arrays.items())
+            raise CausalcError(f"Columns differ in length ({sizes}).")
+        self.rows = lengths.pop() if lengths else 0
+        for values in self._arrays.values():
+            values.flags.writeable = False
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def fingerprint(self, names: tuple[str, ...] | None = None) -> str:
+        """Return the sha256 of the named columns (all of them by default), hexadecimal.
+
+        It depends on kinds, values and the order of rows, and on nothing else: not on the
+        container the data came in, nor on the order of columns.
+        """
+        wanted = sorted(self._arrays if names is None else names)
+        parts = [(name, self._hash(name)) for name in wanted]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def _hash(self, name: str) -> str:
+        if name not in self._hashes:
+            values = self._arrays[name]
+            little = values.astype(values.dtype.newbyteorder("<"), copy=False)
+            digest = hashlib.sha256(json.dumps(self.schema[name].to_json()).encode())
+            digest.update(json.dumps([values.dtype.str[-2:], values.shape]).encode())
+            digest.update(memoryview(little).cast("B") if little.size else b"")
+            self._hashes[name] = digest.hexdigest()
+        return self._hashes[name]
+
+
+def load(source: Any, schema: Schema) -> Columns:
+    """Read ``source`` (a path, frame, Arrow table, mapping or ``folder``) as ``schema`` says.
+
+    Inferred kinds are settled from the values: read them back from ``Columns.schema``. Raises
+    CausalcError for missing columns or values, unknown labels, wrong shapes, non-finite numbers
+    and columns of different lengths.
+    """
+    raw, present = read(source, schema)
+    lacking = [name for name in schema if name not in raw]
+    if lacking:
+        hints = ", ".join(f"{name!r}{near(name, present)}" for name in lacking)
+        raise CausalcError(
+            f"The data lack the column{'s' if len(lacking) > 1 else ''} {hints}. "
+            f"A variable that is never observed belongs under `latent`."
+        )
+    for name in schema:
+        _refuse_missing(name, raw[name])
+    guessed = infer({name: raw[name] for name in schema if schema[name].name == "inferred"})
+    settled = Schema({name: guessed.get(name, schema[name]) for name in schema})
+    arrays = {name: canonical(name, raw[name], settled[name]) for name in settled}
+    return Columns(settled, arrays, tuple(_constant(settled, arrays)))
+
+
+def _constant(schema: Schema, arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
+    for name, values in arrays.items():
+        if len(values) > 1 and (values == values[:1]).all():
+            yield (
+                f"{name} is constant in the data: effects of it, or at other values of it, "
+                "cannot be learnt; check the column or drop the variable."
+            )
+
+
+def _missing(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "f":
+        flat = np.isnan(values).reshape(len(values), -1)
+        return np.asarray(flat.any(axis=1))
+    if values.dtype.kind == "O":
+        return np.array([v is None or (isinstance(v, float) and v != v) for v in values], bool)
+    return np.zeros(len(values), bool)
+
+
+def _refuse_missing(name: str, values: np.ndarray) -> None:
+    missing = _missing(values)
+    if missing.any():
+        raise CausalcError(
+            f"Column {name!r} has {int(missing.sum())} missing values, the first in row "
+            f"{int(missing.argmax())} (counted from 0): drop those rows or fill them in."
+        )
+
+
+def canonical(name: str, values: Any, kind: Kind, place: str = "Column") -> np.ndarray:
+    """Check values against a kind and return them in its canonical form (see ``Kind``).
+
+    ``values`` has one entry a row. Raises CausalcError naming the column, and the first bad row.
+    """
+    return _canonical(f"{place} {name!r}", np.asarray(values), kind)
+
+
+def _canonical(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
+    if kind.discrete:
+        return _codes(name, array, kind)
+    if kind.name == "image":
+        return _pixels(name, array, kind)
+    if array.dtype.kind not in "fiub":
+        array = _numbers(name, array, kind)
+    wanted = (len(array), *kind.shape)
+    if array.shape != wanted:
+        if array.size != np.prod(wanted):
+            raise CausalcError(f"{name}: shape {array.shape}, expected {wanted}.")
+        array = array.reshape(wanted)
+    finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    if not finite.all():
+        row = int((~finite).argmax())
+        raise CausalcError(f"{name}, row {row}: {array[row]} is not a finite number.")
+    if kind.name != "integer":
+        return array.astype(np.float32 if kind.name == "vector" else np.float64)
+    rounded = np.rint(array)
+    if (rounded != array).any():
+        row = int((rounded != array).argmax())
+        raise CausalcError(
+            f"{name}, row {row}: {array[row]} is not a whole number; declare the variable real()."
+        )
+    return rounded.astype(np.int64)
+
+
+def _numbers(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
+    try:
+        return np.asarray([np.asarray(value, dtype=np.float64) for value in array], np.float64)
+    except (TypeError, ValueError):
+        raise CausalcError(
+            f"{name}: expected {kind}, got values such as {array.flat[0]!r}."
+        ) from None
+
+
+def _codes(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
+    if array.ndim != 1:
+        raise CausalcError(f"{name}: {kind} takes one value a row, got {array.shape}.")
+    lookup = {level: code for code, level in enumerate(kind.levels)}
+    if array.dtype.kind in "iufb":
+        distinct, inverse = np.unique(array, return_inverse=True)
+        table = np.array([lookup.get(value, -1) for value in distinct.tolist()], np.int64)
+        codes = table[inverse.reshape(-1)]
+    else:
+        codes = np.array([_code(lookup, value) for value in array.tolist()], np.int64)
+    if (codes < 0).any():
+        row = int((codes < 0).argmax())
+        value = array[row].item() if isinstance(array[row], np.generic) else array[row]
+        hint = near(value, tuple(map(str, kind.levels))) if isinstance(value, str) else ""
+        shown = ", ".join(map(repr, kind.levels[:12])) + (", …" if len(kind.levels) > 12 else "")
+        raise CausalcError(
+            f"{name}, row {row}: {value!r} is not one of its levels ({shown}){hint}."
+        )
+    return codes
+
+
+def _code(lookup: Mapping[Any, int], value: object) -> int:
+    try:
+        return lookup.get(value, -1)
+    except TypeError:
+        return -1
+
+
+def _pixels(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
+    if array.dtype.kind == "O":
+        array = _numbers(name, array, kind)
+        integral = bool((array == np.rint(array)).all()) and bool((array > 1).any())
+        array = array.astype(np.int64) if integral else array
+    wanted = (len(array), *kind.shape)
+    if array.shape != wanted and array.size != np.prod(wanted):
+        raise CausalcError(
+            f"{name}: images of shape {array.shape[1:]}, expected {kind.shape} "
+            "(height, width, channels)."
+        )
+    array = array.reshape(wanted)
+    top = 255 if array.dtype.kind in "iu" else 1
+    if array.dtype.kind not in "iufb":
+        raise CausalcError(f"{name}: images hold numbers, not {array.dtype}.")
+    bad = ~((array >= 0) & (array <= top)).reshape(len(array), -1).all(axis=1)
+    if bad.any():
+        raise CausalcError(
+            f"{name}, row {int(bad.argmax())}: image values must lie in 0 to {top} "
+            f"for {'whole' if top == 255 else 'real'} numbers."
+        )
+    if array.dtype.kind in "iu":
+        return array.astype(np.uint8)
+    return np.rint(array.astype(np.float32) * 255).astype(np.uint8)
+
+
+def labels(values: np.ndarray, kind: Kind) -> np.ndarray:
+    """Return canonical values as the user wrote them: labels for codes, anything else unchanged."""
+    if not kind.discrete:
+        return values
+    types = {type(level) for level in kind.levels}
+    table = np.empty(len(kind.levels), object)
+    table[:] = kind.levels
+    if len(types) == 1 and types <= {int, float, bool}:
+        table = table.astype(types.pop())
+    return np.asarray(table[values])

@@ -1,0 +1,107 @@
+"""Draw from trained models: what the ``sample`` function of a generated program calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from causalc.errors import CausalcError
+from causalc.runtime.data import canonical, labels
+from causalc.runtime.fitted import Arrays, Model, Models
+from causalc.runtime.noise import Noise
+from causalc.runtime.schema import Kind, Schema
+from causalc.runtime.sources import to_array
+
+BATCH = 4096
+
+
+class Draw:
+    """One run of a sampling network: ``n`` rows, in batches, with noise that ignores batches.
+
+    Columns are canonical arrays (see ``Kind``); ``table`` returns them as users write them. A row
+    depends on the seed, its number and the order of ``sample`` calls, not on ``batch_size`` (up to
+    the rounding of float sums) or ``n``.
+    """
+
+    def __init__(
+        self, models: Models | None, n: int, *, seed: int = 0, batch_size: int = BATCH
+    ) -> None:
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+            raise CausalcError(f"n={n!r}: the number of samples must be a whole number above 0.")
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise CausalcError(f"batch_size={batch_size!r} must be a whole number above 0.")
+        self.n, self.seed, self.batch_size = int(n), int(seed), batch_size
+        self._schema = models.schema if models is not None else Schema({})
+        self._position = 0
+
+    def input(self, name: str, value: Any) -> np.ndarray:
+        """Return an input column from one value, or from an array of one value a row.
+
+        Raises CausalcError for labels outside the levels, wrong lengths and shapes, missing and
+        non-finite values.
+        """
+        kind = self._schema.kind(name)
+        if value is None:
+            raise CausalcError(f"{name}: give a value, or an array of {self.n} values.")
+        array = _boxed(value, kind)
+        single = array.ndim == len(kind.shape) or (array.shape == kind.shape[:2] != ())
+        rows = array[None] if single else to_array(name, value)
+        if not single and len(rows) != self.n:
+            raise CausalcError(f"{name}: {len(rows)} values for n = {self.n} samples; give 1 or n.")
+        if any(v is None or v is np.nan for v in rows.flat) if rows.dtype.kind == "O" else False:
+            raise CausalcError(f"{name}: the values given hold a missing one.")
+        column = canonical(name, rows, kind, "Input")
+        return np.broadcast_to(column, (self.n, *column.shape[1:])) if single else column
+
+    def sample(self, model: Model, inputs: Arrays) -> tuple[np.ndarray, ...]:
+        """Draw the model's targets, one row for each row of ``inputs``; columns in target order."""
+        lacking = [name for name in model.inputs if name not in inputs]
+        if lacking:
+            raise CausalcError(
+                f"P({', '.join(model.targets)}): the input {lacking[0]!r} is missing."
+            )
+        key, self._position = str(self._position), self._position + 1
+        parts = []
+        for start in range(0, self.n, self.batch_size):
+            stop = min(start + self.batch_size, self.n)
+            given = {name: inputs[name][start:stop] for name in model.inputs}
+            noise = Noise(self.seed, key, start, stop)
+            parts.append(model.sample(stop - start, given, noise))
+        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+    def table(self, columns: Arrays) -> Any:
+        """Return a pandas DataFrame: labels for codes, one array a row for images and vectors."""
+        import pandas as pd
+
+        data: dict[str, Any] = {}
+        for name, values in columns.items():
+            kind = self._schema.kind(name)
+            shown = labels(values, kind)
+            if kind.shape:
+                boxed = np.empty(len(shown), object)
+                boxed[:] = list(shown)
+                shown = boxed
+            data[name] = shown
+        return pd.DataFrame(data)
+
+
+def _boxed(value: Any, kind: Kind) -> np.ndarray:
+    if isinstance(value, str):
+        return np.array(value, object)
+    return np.asarray(value) if not hasattr(value, "detach") else value.detach().cpu().numpy()
+
+
+class Trace:
+    """A draw that samples nothing and records the wiring of a network, as a JSON value."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, object]] = []
+
+    def sample(self, model: Model, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Record a call; columns are references ``[call, target]``."""
+        number = len(self.calls)
+        wires = {name: inputs[name] for name in model.inputs}
+        self.calls.append({"model": model.key, "inputs": wires})
+        return tuple([number, i] for i in range(len(model.targets)))

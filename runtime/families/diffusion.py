@@ -1,0 +1,234 @@
+"""Diffusion models: targets of every kind, alone or jointly, given inputs of every kind.
+
+The denoiser is trained at log-normal noise levels under EDM preconditioning and sampled with
+Heun's rule, or with the midpoint rule along the flow-matching path (``method="flow"``). Samples
+are never clipped and conditioning is exact: no guidance.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from causalc.errors import CausalcError
+from causalc.runtime.encode import unpack
+from causalc.runtime.families.neural import device_of, in_batches, rows_of, whole
+from causalc.runtime.families.protocol import Setting, Shape, Tensors
+from causalc.runtime.noise import Noise, derive
+from causalc.runtime.precondition import Slots, denoise, level, losses, scale_in
+from causalc.runtime.progress import Report
+from causalc.runtime.sampler import heun, midpoint
+from causalc.runtime.schedule import SIGMA_MAX, karras, linear, scheduler_config, training_sigma
+from causalc.runtime.specs import ModelSpec
+from causalc.runtime.train import Plan, effective, seeded, train
+
+# The closed list of denoisers that a saved folder may name.
+DENOISERS = {
+    "ResidualDenoiser": "causalc.runtime.denoisers",
+}
+_CODE_SCALE = 0.5
+
+
+def denoiser_for(shape: Shape, spec: ModelSpec) -> tuple[str, dict[str, Any]]:
+    """Return the class name and configuration of the denoiser for a conditional."""
+    image = any(kind.name == "image" for _, kind in shape.targets)
+    size = {
+        "width": whole(spec, "width", 384 if image else 128),
+        "depth": whole(spec, "depth", 4 if image else 3),
+    }
+    return "ResidualDenoiser", {"shape": shape.to_json(), **size}
+
+
+def _class(name: str) -> Any:
+    if name not in DENOISERS:
+        raise CausalcError(f"Unknown denoiser {name!r}: use one of {', '.join(DENOISERS)}.")
+    return getattr(import_module(DENOISERS[name]), name)
+
+
+def slots_of(shape: Shape) -> Slots:
+    """Return where each target lies in x, and whether as a one-hot code."""
+    slots, start = [], 0
+    for _, kind in shape.targets:
+        stop = start + (len(kind.levels) if kind.discrete else kind.width)
+        slots.append((start, stop, kind.discrete))
+        start = stop
+    return tuple(slots)
+
+
+def join(shape: Shape, batch: Tensors) -> torch.Tensor:
+    """Lay the targets of an unpacked batch side by side, ``(n, d)``."""
+    parts = []
+    for name, kind in shape.targets:
+        values = batch[name]
+        if kind.discrete:
+            parts.append(functional.one_hot(values, len(kind.levels)).float())
+        else:
+            parts.append(values.flatten(1))
+    return torch.cat(parts, dim=1)
+
+
+def part(shape: Shape, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Undo ``join``: codes by the largest entry, images ``(n, c, h, w)``."""
+    found = {}
+    for (name, kind), (start, stop, code) in zip(shape.targets, slots_of(shape), strict=True):
+        values = x[:, start:stop]
+        if code:
+            values = values.argmax(dim=1)
+        elif kind.name == "image":
+            height, width, channels = kind.shape
+            values = values.reshape(-1, channels, height, width)
+        found[name] = values
+    return found
+
+
+class Preconditioned(nn.Module):
+    """A denoiser network with its data scale; the objective that ``train`` minimises."""
+
+    data: torch.Tensor
+
+    def __init__(self, shape: Shape, network: nn.Module, scale: torch.Tensor) -> None:
+        super().__init__()
+        self.shape, self.slots, self.network = shape, slots_of(shape), network
+        self.register_buffer("data", scale)
+        image = any(kind.name == "image" for _, kind in shape.targets)
+        self.mean, self.spread = (-1.0, 1.4) if image else (-1.0, 1.6)
+
+    def raw(self, x: torch.Tensor, sigma: torch.Tensor, inputs: Tensors) -> torch.Tensor:
+        """Return the network's output for noisy ``x`` at ``sigma`` ``(n, 1)``."""
+        seen = scale_in(x, sigma, self.data)
+        out: torch.Tensor = self.network(seen, level(sigma[:, 0]), inputs)
+        return out.float()
+
+    def denoise(self, x: torch.Tensor, sigma: torch.Tensor, inputs: Tensors) -> torch.Tensor:
+        """Return the denoised ``(n, d)`` at a scalar ``sigma``."""
+        each = sigma.expand(len(x), 1)
+        return denoise(self.raw(x, each, inputs), x, each, self.data, self.slots)
+
+    def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
+        """Return the denoising loss of each row at a random noise level."""
+        clean = join(self.shape, batch)
+        n, device = len(clean), clean.device
+        order = torch.randperm(n, generator=generator, device=device)
+        # One level in each of n strata: less noise in the gradient than n independent ones.
+        uniform = (order + torch.rand(n, generator=generator, device=device)) / n
+        sigma = training_sigma(uniform, self.mean, self.spread)[:, None]
+        x = clean + sigma * torch.randn(clean.shape, generator=generator, device=device)
+        return losses(self.raw(x, sigma, batch), clean, x, sigma, self.data, self.slots)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedDiffusion:
+    """A trained denoiser with how it is sampled."""
+
+    shape: Shape
+    module: Preconditioned
+    name: str
+    method: str
+    evaluations: int
+
+    def sample(self, n: int, inputs: Tensors, noise: Noise) -> dict[str, torch.Tensor]:
+        """Integrate from noise to data."""
+        rows = {name: inputs[name] for name, _ in self.shape.inputs}
+        start = torch.from_numpy(noise.normal(self.module.slots[-1][1]))
+        device = device_of(self.module)
+
+        def draw(batch: Tensors) -> torch.Tensor:
+            given = {name: unpack(batch[name]) for name, _ in self.shape.inputs}
+            return self._integrate(batch[" e"], given)
+
+        return part(self.shape, in_batches(draw, rows | {" e": start}, n, device))
+
+    def _integrate(self, noise: torch.Tensor, inputs: Tensors) -> torch.Tensor:
+        def denoised(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            return self.module.denoise(x, sigma, inputs)
+
+        if self.method == "edm":
+            return heun(denoised, noise, karras(max(2, (self.evaluations + 1) // 2)).to(noise))
+
+        def velocity(x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+            sigma = (time / (1 - time)).clamp(max=SIGMA_MAX)
+            return (x - denoised(x * (1 + sigma), sigma)) / time
+
+        return midpoint(velocity, noise, linear(max(1, self.evaluations // 2)).to(noise))
+
+    def log_prob(self, targets: Tensors, inputs: Tensors) -> torch.Tensor:
+        """Raise CausalcError: a diffusion model has no cheap density."""
+        raise CausalcError(
+            f"{self.shape}: a diffusion model has no density; reweighting needs table(), softmax() "
+            "or mixture() here."
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write the denoiser as diffusers does, the scheduler's configuration and our own."""
+        scale = [float(value) for value in self.module.data.cpu()]
+        config = {
+            "shape": self.shape.to_json(),
+            "denoiser": self.name,
+            "method": self.method,
+            "evaluations": self.evaluations,
+            "data_scale": scale,
+        }
+        (folder / "config.json").write_text(json.dumps(config, indent=1))
+        self.module.network.save_pretrained(folder / "denoiser")  # type: ignore[operator]
+        (folder / "scheduler").mkdir()
+        scheduler = json.dumps(scheduler_config(self.method, scale[0]), indent=1)
+        (folder / "scheduler" / "scheduler_config.json").write_text(scheduler)
+
+
+def _scale(shape: Shape, rows: Tensors) -> torch.Tensor:
+    parts = []
+    for name, kind in shape.targets:
+        if kind.discrete:
+            parts.append(torch.full((len(kind.levels),), _CODE_SCALE))
+        else:
+            some = unpack(rows[name][:20_000]).flatten(1).float()
+            one = some.std().clamp(min=0.05)
+            parts.append(one.expand(kind.width))
+    return torch.cat(parts)
+
+
+def fit(
+    shape: Shape,
+    rows: Tensors,
+    weights: torch.Tensor | None,
+    spec: ModelSpec,
+    setting: Setting,
+    report: Report,
+) -> FittedDiffusion:
+    """Train a denoiser for all targets jointly."""
+    name, config = denoiser_for(shape, spec)
+    with seeded(derive(setting.seed, "init")):
+        network = _class(name)(**config)
+    module = Preconditioned(shape, network, _scale(shape, rows))
+    image = any(kind.name == "image" for _, kind in shape.targets)
+    few = effective(weights, rows_of(rows)) < 2000
+    steps = 6000 if image else 2000 if few else 4000
+    plan = Plan(steps=steps, lr=1e-3 if image else 3e-3, batch=256 if image else 512)
+    plan = plan.override(spec)
+    train(module, rows, weights, plan, setting, report)
+    module.eval()
+    return FittedDiffusion(shape, module, name, *_sampling(spec))
+
+
+def _sampling(spec: ModelSpec) -> tuple[str, int]:
+    return str(spec.get("method", "edm")), whole(spec, "evaluations", 35)
+
+
+def load(folder: Path, device: str) -> FittedDiffusion:
+    """Read what ``FittedDiffusion.save`` wrote."""
+    config = json.loads((folder / "config.json").read_text())
+    shape = Shape.from_json(config["shape"])
+    network = _class(config["denoiser"]).from_pretrained(
+        folder / "denoiser", local_files_only=True, use_safetensors=True
+    )
+    module = Preconditioned(shape, network, torch.tensor(config["data_scale"]))
+    module.to(device).eval()
+    method, evaluations = str(config["method"]), int(config["evaluations"])
+    return FittedDiffusion(shape, module, config["denoiser"], method, evaluations)

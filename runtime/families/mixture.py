@@ -1,0 +1,167 @@
+"""Mixture density network: one real, integer or vector target, any inputs.
+
+Ten Gaussians by default, with weights, means and covariances that depend on the inputs. For a
+vector the covariance is full: the network gives a triangular factor of the precision.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from causalc.errors import CausalcError
+from causalc.runtime.families.neural import (
+    device_of,
+    in_batches,
+    load_state,
+    only,
+    rows_of,
+    save_module,
+    whole,
+)
+from causalc.runtime.families.protocol import Setting, Shape, Tensors
+from causalc.runtime.network import Features, Perceptron
+from causalc.runtime.noise import Noise, derive
+from causalc.runtime.progress import Report
+from causalc.runtime.specs import ModelSpec
+from causalc.runtime.train import Plan, effective, seeded, train
+
+WIDEST = 32
+_NARROWEST = 5e-3  # standard deviation of a component, on data of unit scale
+_LOG_ROOT = 0.5 * math.log(2 * math.pi)
+
+
+class Mixture(nn.Module):
+    """Inputs to the parameters of a Gaussian mixture over ``d`` numbers."""
+
+    def __init__(self, shape: Shape, components: int, width: int, depth: int) -> None:
+        super().__init__()
+        ((self.target, kind),) = shape.targets
+        self.d, self.components = kind.width, components
+        self.features = Features(shape.inputs)
+        self.off = self.d * (self.d - 1) // 2
+        out = components * (1 + 2 * self.d + self.off)
+        self.network = Perceptron(self.features.width, out, width, depth)
+        with torch.no_grad():
+            means = self.network.last.bias[components : components * (1 + self.d)]
+            means.copy_(torch.linspace(-1.5, 1.5, components).repeat_interleave(self.d))
+            if self.d > 1:
+                means.copy_(torch.randn_like(means))
+
+    def parameters_of(self, inputs: Tensors) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return log weights ``(n, K)``, means ``(n, K, d)`` and a whitening factor.
+
+        The factor is lower triangular with positive diagonal, ``(n, K, d, d)``: it maps a gap from
+        the mean to standard normals.
+        """
+        n, k, d = rows_of(inputs), self.components, self.d
+        raw = self.network(self.features(inputs, n)).float()
+        logits, means, scales, off = raw.split([k, k * d, k * d, k * self.off], dim=1)
+        # A soft floor under the standard deviation, or a point mass drives the density to infinity.
+        precision = 1 / (_NARROWEST + torch.exp(scales.view(n, k, d).clamp(-12, 6)))
+        factor = torch.diag_embed(precision)
+        if self.off:
+            i, j = torch.tril_indices(d, d, -1, device=raw.device)
+            factor[:, :, i, j] = off.view(n, k, self.off)
+        return torch.log_softmax(logits, dim=1), means.view(n, k, d), factor
+
+    def log_density(self, batch: Tensors) -> torch.Tensor:
+        """Return the log density of the target in ``batch``, shape ``(n,)``."""
+        log_weights, means, factor = self.parameters_of(batch)
+        gap = batch[self.target][:, None, :] - means
+        if self.d == 1:
+            root = factor[..., 0]
+            standard = gap * root
+        else:
+            root = factor.diagonal(dim1=2, dim2=3)
+            standard = torch.einsum("nkij,nkj->nki", factor, gap)
+        parts = (root.log() - 0.5 * standard**2 - _LOG_ROOT).sum(dim=2)
+        return torch.logsumexp(log_weights + parts, dim=1)
+
+    def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
+        """Return minus the log density of each row."""
+        return -self.log_density(batch)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedMixture:
+    """A trained mixture density network."""
+
+    shape: Shape
+    module: Mixture
+    size: tuple[int, int, int]
+
+    def _inputs(self, inputs: Tensors) -> dict[str, torch.Tensor]:
+        return {name: inputs[name] for name, _ in self.shape.inputs}
+
+    def sample(self, n: int, inputs: Tensors, noise: Noise) -> dict[str, torch.Tensor]:
+        """Draw a component, then from it; ``(n, d)`` floats."""
+        d, name = self.module.d, self.shape.target_names[0]
+        uniform = torch.from_numpy(noise.uniform())
+        rows = self._inputs(inputs) | {" u": uniform, " e": torch.from_numpy(noise.normal(d))}
+
+        def draw(batch: Tensors) -> torch.Tensor:
+            log_weights, means, factor = self.module.parameters_of(batch)
+            cumulative = log_weights.double().exp().cumsum(dim=1)
+            cumulative[:, -1] = 1.0
+            k = (batch[" u"].to(cumulative)[:, None] >= cumulative).sum(dim=1)
+            each = torch.arange(len(k), device=k.device)
+            spread = torch.linalg.solve_triangular(
+                factor[each, k], batch[" e"][:, :, None], upper=False
+            )
+            return means[each, k] + spread[:, :, 0]
+
+        return {name: in_batches(draw, rows, n, device_of(self.module))}
+
+    def log_prob(self, targets: Tensors, inputs: Tensors) -> torch.Tensor:
+        """Return log densities of encoded targets."""
+        name = self.shape.target_names[0]
+        rows = self._inputs(inputs) | {name: targets[name]}
+        found = in_batches(
+            self.module.log_density, rows, len(targets[name]), device_of(self.module)
+        )
+        return found.double()
+
+    def save(self, folder: Path) -> None:
+        """Write configuration and weights."""
+        config = {"shape": self.shape.to_json(), "size": list(self.size)}
+        save_module(folder, self.module, config)
+
+
+def fit(
+    shape: Shape,
+    rows: Tensors,
+    weights: torch.Tensor | None,
+    spec: ModelSpec,
+    setting: Setting,
+    report: Report,
+) -> FittedMixture:
+    """Train by maximum likelihood. Raises CausalcError for targets it cannot model."""
+    allowed = "real, integer and vector variables"
+    only(shape, "mixture", lambda kind: kind.scalar or kind.name == "vector", allowed)
+    if shape.targets[0][1].width > WIDEST:
+        raise CausalcError(
+            f"{shape}: mixture() takes vectors up to {WIDEST} wide; use diffusion()."
+        )
+    size = (whole(spec, "components", 10), whole(spec, "width", 128), whole(spec, "depth", 2))
+    with seeded(derive(setting.seed, "init")):
+        module = Mixture(shape, *size)
+    few = effective(weights, rows_of(rows)) < 2000
+    plan = Plan(steps=1000 if few else 2500, lr=3e-3).override(spec)
+    train(module, rows, weights, plan, setting, report)
+    module.eval()
+    return FittedMixture(shape, module, size)
+
+
+def load(folder: Path, device: str) -> FittedMixture:
+    """Read what ``FittedMixture.save`` wrote."""
+    config = json.loads((folder / "config.json").read_text())
+    shape, size = Shape.from_json(config["shape"]), tuple(config["size"])
+    module = Mixture(shape, *size)
+    load_state(folder, module, device)
+    return FittedMixture(shape, module, size)

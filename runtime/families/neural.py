@@ -1,0 +1,81 @@
+"""What the neural families share: saving a module with its configuration, batched evaluation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from causalc.errors import CausalcError
+from causalc.runtime.families.protocol import Shape, Tensors
+from causalc.runtime.specs import ModelSpec
+
+_ROWS = 4096
+
+
+def whole(spec: ModelSpec, name: str, default: int) -> int:
+    """Return a whole-number option."""
+    return int(spec.get(name, default))  # type: ignore[arg-type]
+
+
+def save_module(folder: Path, module: nn.Module, config: Mapping[str, object]) -> None:
+    """Write ``config.json`` and ``model.safetensors``."""
+    from safetensors.torch import save_file
+
+    (folder / "config.json").write_text(json.dumps(config, indent=1))
+    state = {k: v.detach().cpu().contiguous() for k, v in module.state_dict().items()}
+    save_file(state, folder / "model.safetensors")
+
+
+def load_state(folder: Path, module: nn.Module, device: str) -> None:
+    """Read weights written by ``save_module`` and put the module on ``device``, evaluating."""
+    from safetensors.torch import load_file
+
+    module.load_state_dict(load_file(folder / "model.safetensors"))
+    module.to(device).eval()
+
+
+def move(rows: Tensors, device: str | torch.device) -> dict[str, torch.Tensor]:
+    """Return the tensors on ``device``."""
+    return {name: values.to(device) for name, values in rows.items()}
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Return where the module's parameters are."""
+    return next(module.parameters()).device
+
+
+@torch.no_grad()
+def in_batches(
+    function: Callable[[Tensors], torch.Tensor], rows: Tensors, n: int, device: torch.device
+) -> torch.Tensor:
+    """Apply ``function`` to rows in batches on ``device`` and join the results on the CPU."""
+    parts = []
+    for start in range(0, n, _ROWS):
+        stop = min(start + _ROWS, n)
+        batch = {name: values[start:stop] for name, values in rows.items()}
+        parts.append(function(move(batch, device) | _count(stop - start)).cpu())
+    return torch.cat(parts) if parts else torch.empty(0)
+
+
+def _count(n: int) -> dict[str, torch.Tensor]:
+    return {"": torch.empty(n)}  # so that a function without inputs knows its number of rows
+
+
+def rows_of(batch: Mapping[str, Any]) -> int:
+    """Return the number of rows of a batch."""
+    return len(next(iter(batch.values())))
+
+
+def only(shape: Shape, family: str, allowed: Callable[[Any], bool], wanted: str) -> None:
+    """Raise CausalcError unless every target is of an allowed kind."""
+    for name, kind in shape.targets:
+        if not allowed(kind):
+            raise CausalcError(
+                f"{shape}: {family}() models {wanted} and {name} is {kind}; "
+                "use another family, or leave the model out to have one chosen."
+            )

@@ -1,0 +1,119 @@
+"""A network with a softmax output: one discrete target, any inputs, calibrated on held-out rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from causalc.runtime.families.neural import (
+    device_of,
+    in_batches,
+    load_state,
+    only,
+    rows_of,
+    save_module,
+    whole,
+)
+from causalc.runtime.families.protocol import Setting, Shape, Tensors
+from causalc.runtime.network import Features, Perceptron
+from causalc.runtime.noise import Noise, derive
+from causalc.runtime.progress import Report
+from causalc.runtime.specs import ModelSpec
+from causalc.runtime.train import Plan, effective, seeded, train
+from causalc.runtime.weights import temperature
+
+
+class Classifier(nn.Module):
+    """Inputs to logits over the target's levels."""
+
+    def __init__(self, shape: Shape, width: int, depth: int) -> None:
+        super().__init__()
+        ((self.target, kind),) = shape.targets
+        self.features = Features(shape.inputs)
+        self.network = Perceptron(self.features.width, len(kind.levels), width, depth)
+
+    def logits(self, inputs: Tensors) -> torch.Tensor:
+        """Return ``(n, levels)`` logits."""
+        found: torch.Tensor = self.network(self.features(inputs, rows_of(inputs)))
+        return found
+
+    def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
+        """Return the cross-entropy of each row."""
+        return functional.cross_entropy(self.logits(batch), batch[self.target], reduction="none")
+
+
+@dataclass(frozen=True, slots=True)
+class FittedSoftmax:
+    """A trained classifier whose logits are divided by a held-out temperature."""
+
+    shape: Shape
+    module: Classifier
+    size: tuple[int, int]
+    temperature: float
+
+    def logits(self, inputs: Tensors, n: int) -> torch.Tensor:
+        """Return ``(n, levels)`` float64 logits, uncalibrated."""
+        rows = {name: inputs[name] for name, _ in self.shape.inputs}
+        return in_batches(self.module.logits, rows, n, device_of(self.module)).double()
+
+    def sample(self, n: int, inputs: Tensors, noise: Noise) -> dict[str, torch.Tensor]:
+        """Draw codes by inversion."""
+        p = torch.softmax(self.logits(inputs, n) / self.temperature, dim=1).cumsum(dim=1)
+        p[:, -1] = 1.0
+        codes = (torch.from_numpy(noise.uniform())[:, None] >= p).sum(dim=1)
+        return {self.shape.target_names[0]: codes}
+
+    def log_prob(self, targets: Tensors, inputs: Tensors) -> torch.Tensor:
+        """Return log probabilities of target codes."""
+        codes = targets[self.shape.target_names[0]].cpu()
+        p = torch.log_softmax(self.logits(inputs, len(codes)) / self.temperature, dim=1)
+        return p.gather(1, codes[:, None])[:, 0]
+
+    def save(self, folder: Path) -> None:
+        """Write configuration and weights."""
+        config = {
+            "shape": self.shape.to_json(),
+            "size": list(self.size),
+            "temperature": self.temperature,
+        }
+        save_module(folder, self.module, config)
+
+
+def fit(
+    shape: Shape,
+    rows: Tensors,
+    weights: torch.Tensor | None,
+    spec: ModelSpec,
+    setting: Setting,
+    report: Report,
+) -> FittedSoftmax:
+    """Train, then choose the temperature on the held-out rows."""
+    only(shape, "softmax", lambda kind: bool(kind.discrete), "discrete variables")
+    size = (whole(spec, "width", 128), whole(spec, "depth", 2))
+    with seeded(derive(setting.seed, "init")):
+        module = Classifier(shape, *size)
+    n = rows_of(rows)
+    plan = Plan(steps=600 if effective(weights, n) < 2000 else 1500, lr=3e-3).override(spec)
+    outcome = train(module, rows, weights, plan, setting, report)
+    module.eval()
+    held = {name: values[outcome.held_out] for name, values in rows.items()}
+    raw = FittedSoftmax(shape, module, size, 1.0)
+    mass = None if weights is None else weights[outcome.held_out]
+    codes = held[shape.target_names[0]]
+    return FittedSoftmax(
+        shape, module, size, temperature(raw.logits(held, len(codes)), codes, mass)
+    )
+
+
+def load(folder: Path, device: str) -> FittedSoftmax:
+    """Read what ``FittedSoftmax.save`` wrote."""
+    config = json.loads((folder / "config.json").read_text())
+    shape, size = Shape.from_json(config["shape"]), tuple(config["size"])
+    module = Classifier(shape, *size)
+    load_state(folder, module, device)
+    return FittedSoftmax(shape, module, size, float(config["temperature"]))

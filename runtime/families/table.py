@@ -1,0 +1,183 @@
+"""Weighted counts: discrete targets given discrete inputs, with back-off for rare cells.
+
+The conditional of a cell of n (weighted) rows is (counts + s·p') / (n + s), where p' is the same
+conditional with the least informative input dropped, and so on down to a uniform distribution;
+s is the smoothing in rows. An unseen cell so takes the finest coarser conditional that was seen.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from causalc.errors import CausalcError
+from causalc.runtime.families.protocol import Setting, Shape, Tensors, Variables
+from causalc.runtime.noise import Noise
+from causalc.runtime.progress import Report
+from causalc.runtime.specs import ModelSpec
+
+MOST_OUTCOMES = 4096
+
+
+def sizes(variables: Variables) -> tuple[int, ...]:
+    """Return the number of levels of each variable."""
+    return tuple(len(kind.levels) for _, kind in variables)
+
+
+def _keys(names: tuple[str, ...], dims: tuple[int, ...], rows: Tensors, n: int) -> np.ndarray:
+    keys = np.zeros(n, np.int64)
+    for name, size in zip(names, dims, strict=True):
+        keys = keys * size + rows[name].cpu().numpy()
+    return keys
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """Conditionals given the first inputs of an order: sorted cell keys, one row of p a cell."""
+
+    names: tuple[str, ...]
+    dims: tuple[int, ...]
+    cells: np.ndarray
+    probabilities: np.ndarray
+
+    def find(self, inputs: Tensors, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return each row's cell and whether it was seen."""
+        keys = _keys(self.names, self.dims, inputs, n)
+        where = np.clip(np.searchsorted(self.cells, keys), 0, len(self.cells) - 1)
+        return where, self.cells[where] == keys
+
+
+@dataclass(frozen=True, slots=True)
+class FittedTable:
+    """Conditional probabilities by cell, finest conditioning first."""
+
+    shape: Shape
+    levels: tuple[_Level, ...]
+
+    def probabilities(self, inputs: Tensors, n: int) -> np.ndarray:
+        """Return ``(n, outcomes)`` float64 probabilities of the joint target codes."""
+        left = np.ones(n, bool)
+        result = np.empty((n, self.levels[0].probabilities.shape[1]))
+        for level in self.levels:
+            where, seen = level.find(inputs, n)
+            take = left & seen
+            result[take] = level.probabilities[where[take]]
+            left &= ~seen
+        return result
+
+    def sample(self, n: int, inputs: Tensors, noise: Noise) -> dict[str, torch.Tensor]:
+        """Draw target codes by inversion."""
+        cumulative = self.probabilities(inputs, n).cumsum(axis=1)
+        cumulative[:, -1] = 1.0
+        joint = (noise.uniform()[:, None] >= cumulative).sum(axis=1)
+        codes = np.unravel_index(joint, sizes(self.shape.targets))
+        names = self.shape.target_names
+        return {k: torch.from_numpy(c.astype(np.int64)) for k, c in zip(names, codes, strict=True)}
+
+    def log_prob(self, targets: Tensors, inputs: Tensors) -> torch.Tensor:
+        """Return log probabilities of target codes."""
+        names = self.shape.target_names
+        n = len(targets[names[0]])
+        joint = _keys(names, sizes(self.shape.targets), targets, n)
+        return torch.from_numpy(np.log(self.probabilities(inputs, n)[np.arange(n), joint]))
+
+    def save(self, folder: Path) -> None:
+        """Write the cells and their probabilities."""
+        from safetensors.numpy import save_file
+
+        arrays = {}
+        for i, level in enumerate(self.levels):
+            arrays[f"cells.{i}"] = level.cells
+            arrays[f"probabilities.{i}"] = level.probabilities
+        order = [list(level.names) for level in self.levels]
+        text = json.dumps({"shape": self.shape.to_json(), "levels": order}, indent=1)
+        (folder / "config.json").write_text(text)
+        save_file(arrays, folder / "table.safetensors")
+
+
+def _information(codes: np.ndarray, size: int, target: np.ndarray, weights: np.ndarray) -> float:
+    """Return the mutual information of an input and the target, in nats."""
+    outcomes = int(target.max()) + 1
+    joint = np.bincount(codes * outcomes + target, weights, size * outcomes)
+    p = joint.reshape(size, outcomes) / joint.sum()
+    independent = p.sum(1, keepdims=True) * p.sum(0, keepdims=True)
+    seen = p > 0
+    return float((p[seen] * np.log(p[seen] / independent[seen])).sum())
+
+
+def fit(
+    shape: Shape,
+    rows: Tensors,
+    weights: torch.Tensor | None,
+    spec: ModelSpec,
+    setting: Setting,
+    report: Report,
+) -> FittedTable:
+    """Count. Raises CausalcError where a variable is not discrete or the joint target too wide."""
+    outcomes = _outcomes(shape)
+    smoothing = float(spec.get("smoothing", 1.0))  # type: ignore[arg-type]
+    names = shape.target_names
+    n = len(rows[names[0]])
+    target = _keys(names, sizes(shape.targets), rows, n)
+    mass = np.ones(n) if weights is None else weights.cpu().numpy().astype(np.float64)
+    gain = {
+        name: _information(rows[name].cpu().numpy(), len(kind.levels), target, mass)
+        for name, kind in shape.inputs
+    }
+    order = sorted(shape.inputs, key=lambda item: (-gain[item[0]], item[0]))
+    levels: list[_Level] = []
+    for depth in range(len(order) + 1):
+        used = tuple(name for name, _ in order[:depth])
+        dims = sizes(tuple(order[:depth]))
+        cells, index, first = _cells(_keys(used, dims, rows, n))
+        counts = np.bincount(index * outcomes + target, mass, len(cells) * outcomes)
+        counts = counts.reshape(len(cells), outcomes)
+        if levels:
+            where, _ = levels[-1].find(
+                {k: rows[k][torch.from_numpy(first)] for k in used}, len(cells)
+            )
+            prior = levels[-1].probabilities[where]
+        else:
+            prior = np.full((1, outcomes), 1 / outcomes)
+        total = counts.sum(axis=1, keepdims=True) + smoothing
+        levels.append(_Level(used, dims, cells, (counts + smoothing * prior) / total))
+    return FittedTable(shape, tuple(reversed(levels)))
+
+
+def _cells(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    cells, first, index = np.unique(keys, return_index=True, return_inverse=True)
+    return cells, index.reshape(-1), first
+
+
+def _outcomes(shape: Shape) -> int:
+    for name, kind in (*shape.targets, *shape.inputs):
+        if not kind.discrete:
+            raise CausalcError(
+                f"{shape}: table() counts discrete variables and {name} is {kind}; "
+                "use softmax(), mixture() or diffusion()."
+            )
+    outcomes = int(np.prod(sizes(shape.targets)))
+    if outcomes > MOST_OUTCOMES or np.prod([float(s) for s in sizes(shape.inputs)]) > 2**62:
+        raise CausalcError(f"{shape}: too many levels for table(); use softmax().")
+    return outcomes
+
+
+def load(folder: Path, device: str) -> FittedTable:
+    """Read what ``FittedTable.save`` wrote."""
+    from safetensors.numpy import load_file
+
+    config = json.loads((folder / "config.json").read_text())
+    shape = Shape.from_json(config["shape"])
+    arrays = load_file(folder / "table.safetensors")
+    kinds = dict(shape.inputs)
+    levels = []
+    for i, names in enumerate(config["levels"]):
+        dims = sizes(tuple((name, kinds[name]) for name in names))
+        levels.append(
+            _Level(tuple(names), dims, arrays[f"cells.{i}"], arrays[f"probabilities.{i}"])
+        )
+    return FittedTable(shape, tuple(levels))

@@ -1,0 +1,249 @@
+"""Trained conditionals over canonical columns, and the mapping of them that a program returns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from causalc.errors import CausalcError
+from causalc.runtime.encode import Encoder
+from causalc.runtime.families.protocol import Fitted, Shape
+from causalc.runtime.families.registry import family
+from causalc.runtime.noise import Noise
+from causalc.runtime.schema import Kind, Schema
+from causalc.runtime.store import FORMAT, seal, verify
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Model(Protocol):
+    """Anything a network may draw from: a trained conditional, or real rows."""
+
+    key: str
+    targets: tuple[str, ...]
+    inputs: tuple[str, ...]
+
+    def sample(self, n: int, inputs: Arrays, noise: Noise) -> tuple[np.ndarray, ...]:
+        """Draw ``n`` rows given canonical input columns; canonical columns, one a target."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write the model into an existing, empty folder."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """A trained P(targets | inputs): a chain of links, each a fitted family."""
+
+    key: str
+    shape: Shape
+    encoders: Mapping[str, Encoder]
+    links: tuple[tuple[str, Fitted], ...]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of the targets."""
+        return self.shape.target_names
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the inputs."""
+        return tuple(name for name, _ in self.shape.inputs)
+
+    def _encode(self, columns: Arrays, names: tuple[str, ...]) -> dict[str, torch.Tensor]:
+        return {name: self.encoders[name].encode(columns[name]) for name in names}
+
+    def sample(self, n: int, inputs: Arrays, noise: Noise) -> tuple[np.ndarray, ...]:
+        """Draw the targets link by link; ``n`` rows."""
+        known = self._encode(inputs, self.inputs)
+        for _, fitted in self.links:
+            drawn = fitted.sample(n, known, noise)
+            known |= drawn
+        return tuple(self.encoders[name].decode(known[name]) for name in self.targets)
+
+    def log_prob(self, columns: Arrays) -> np.ndarray:
+        """Return log probabilities (densities of encoded values), float64 ``(n,)``.
+
+        Raises CausalcError where a family has no density.
+        """
+        rows = self._encode(columns, (*self.inputs, *self.targets))
+        parts = [fitted.log_prob(rows, rows) for _, fitted in self.links]
+        return np.asarray(torch.stack(parts).sum(dim=0).numpy())
+
+    def save(self, folder: Path) -> None:
+        """Write ``config.json`` and one folder a link."""
+        config = {
+            "type": "conditional",
+            "key": self.key,
+            "shape": self.shape.to_json(),
+            "encoders": {name: encoder.to_json() for name, encoder in self.encoders.items()},
+            "families": [name for name, _ in self.links],
+        }
+        (folder / "config.json").write_text(json.dumps(config, indent=1))
+        for i, (_, fitted) in enumerate(self.links):
+            (folder / str(i)).mkdir()
+            fitted.save(folder / str(i))
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Real rows, drawn jointly with replacement in proportion to their weights."""
+
+    key: str
+    kinds: Mapping[str, Kind]
+    columns: Arrays
+    cumulative: np.ndarray | None
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return tuple(self.kinds)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Nothing: real rows are drawn unconditionally."""
+        return ()
+
+    def sample(self, n: int, inputs: Arrays, noise: Noise) -> tuple[np.ndarray, ...]:
+        """Draw ``n`` rows."""
+        u, total = noise.uniform(), len(self.columns[self.targets[0]])
+        if self.cumulative is None:
+            index = np.minimum((u * total).astype(np.int64), total - 1)
+        else:
+            index = np.searchsorted(self.cumulative, u * self.cumulative[-1], "right")
+            index = np.minimum(index, total - 1)
+        return tuple(self.columns[name][index] for name in self.targets)
+
+    def save(self, folder: Path) -> None:
+        """Write the rows as safetensors."""
+        from safetensors.numpy import save_file
+
+        arrays = {f"column.{i}": self.columns[name] for i, name in enumerate(self.targets)}
+        if self.cumulative is not None:
+            arrays["cumulative"] = self.cumulative
+        kinds = [[name, kind.to_json()] for name, kind in self.kinds.items()]
+        config = {"type": "rows", "key": self.key, "kinds": kinds}
+        (folder / "config.json").write_text(json.dumps(config, indent=1))
+        save_file(
+            {k: np.ascontiguousarray(v) for k, v in arrays.items()}, folder / "rows.safetensors"
+        )
+
+
+def load_model(folder: Path, device: str) -> Model:
+    """Read a model written by ``save``. Raises CausalcError if it is not one."""
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        if config["type"] == "rows":
+            return _load_rows(folder, config)
+        if config["type"] != "conditional":
+            raise KeyError(config["type"])
+        encoders = {name: Encoder.from_json(value) for name, value in config["encoders"].items()}
+        links = tuple(
+            (name, family(name).load(folder / str(i), device))
+            for i, name in enumerate(config["families"])
+        )
+        return Conditional(config["key"], Shape.from_json(config["shape"]), encoders, links)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CausalcError(
+            f"{folder}: not a saved model ({type(error).__name__}: {error})."
+        ) from error
+
+
+def _load_rows(folder: Path, config: Mapping[str, Any]) -> Rows:
+    from safetensors.numpy import load_file
+
+    arrays = load_file(folder / "rows.safetensors")
+    kinds = {name: Kind.from_json(kind) for name, kind in config["kinds"]}
+    columns = {name: arrays[f"column.{i}"] for i, name in enumerate(kinds)}
+    return Rows(config["key"], kinds, columns, arrays.get("cumulative"))
+
+
+class Models(Mapping[str, Model]):
+    """What ``train`` returns: models by name, with the schema and the seed. Self-contained."""
+
+    backend = "sampling"
+
+    def __init__(
+        self, models: Mapping[str, Model], schema: Schema, seed: int, findings: tuple[str, ...] = ()
+    ) -> None:
+        self._models = dict(models)
+        self.schema, self.seed, self.findings = schema, seed, findings
+
+    def __getitem__(self, name: str) -> Model:
+        return self._models[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def save(self, folder: str | Path) -> None:
+        """Write all models into ``folder`` (made if need be; it must not hold anything else)."""
+        root = Path(folder)
+        if root.exists() and (not root.is_dir() or (any(root.iterdir()) and not _ours(root))):
+            raise CausalcError(f"{root}: not empty, and not a folder of saved models.")
+        root.mkdir(parents=True, exist_ok=True)
+        index = {}
+        for i, (name, model) in enumerate(self._models.items()):
+            place = root / f"model-{i}-{model.key[:12]}"
+            index[name] = place.name
+            if not place.exists():
+                place.mkdir()
+                model.save(place)
+                seal(place, {"label": name, "seconds": 0.0})
+        config = {
+            "format": FORMAT,
+            "type": "models",
+            "seed": self.seed,
+            "schema": self.schema.to_json(),
+            "findings": list(self.findings),
+            "models": index,
+        }
+        (root / "models.json").write_text(json.dumps(config, indent=1))
+
+    @staticmethod
+    def load(folder: str | Path, device: str = "auto") -> Models:
+        """Read what ``save`` wrote, after checking every file."""
+        root = Path(folder)
+        try:
+            config = json.loads((root / "models.json").read_text())
+            index = dict(config["models"])
+            schema, seed = Schema.from_json(config["schema"]), int(config["seed"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise CausalcError(f"{root}: not a folder of saved models.") from None
+        if config.get("format") != FORMAT:
+            raise CausalcError(f"{root}: saved in format {config.get('format')!r}, not {FORMAT}.")
+        models = {}
+        for name, place in index.items():
+            path = root / place
+            if path.parent.resolve() != root.resolve():
+                raise CausalcError(f"{root}: models.json names {place!r}, outside the folder.")
+            verify(path)
+            models[name] = load_model(path, pick_device(device))
+        return Models(models, schema, seed, tuple(config.get("findings", ())))
+
+
+def _ours(root: Path) -> bool:
+    return (root / "models.json").is_file()
+
+
+def pick_device(device: str) -> str:
+    """Return the torch device for "auto" (CUDA, then MPS, then the CPU) or check one given."""
+    if device == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise CausalcError(f"device {device!r} cannot be used here ({reason}).") from error
+    return device

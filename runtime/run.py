@@ -1,0 +1,242 @@
+"""Train from data: what the ``train`` function of a generated program calls."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from causalc.errors import CausalcError
+from causalc.runtime import datasets
+from causalc.runtime import weights as weighting
+from causalc.runtime.data import Columns, load
+from causalc.runtime.datasets import Dataset
+from causalc.runtime.draw import Draw, Trace
+from causalc.runtime.families.protocol import Setting, Shape
+from causalc.runtime.fitted import Conditional, Model, Models, Rows, load_model, pick_device
+from causalc.runtime.fitting import Propensity, fit_conditional, fit_propensity, shape_of
+from causalc.runtime.noise import derive
+from causalc.runtime.progress import Report
+from causalc.runtime.schema import Schema, near
+from causalc.runtime.specs import ModelSpec
+from causalc.runtime.store import Store, key_of
+
+_MOST_GENERATED = 50_000
+_TIMES = 4  # generated rows for each observed one, where drawing them is cheap
+
+Network = Callable[[Any], Mapping[str, Any]]
+
+
+class Run:
+    """One training run: data in, models out, every finished stage kept in the store.
+
+    ``diagnostics`` are one-line findings in the order they arose, each with a remedy where one is
+    called for. ``budget`` is the most seconds of training for each model; by default the number of
+    steps is set by the kinds of variable.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        data: Any,
+        *,
+        store: str | Path | Store | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        budget: float | None = None,
+        truncate: float | None = None,
+        progress: bool = True,
+    ) -> None:
+        _check_options(seed, budget, truncate)
+        self._columns = load(data, schema)
+        if self._columns.rows < 2:
+            raise CausalcError(f"The data hold {self._columns.rows} rows: too few to learn from.")
+        self.schema = self._columns.schema
+        self.store = store if isinstance(store, Store) else Store(store)
+        self.seed, self.device = seed, pick_device(device)
+        self._budget, self._truncate, self._quiet = budget, truncate, not progress
+        self.diagnostics: list[str] = list(self._columns.findings)
+
+    def observed(self, columns: Sequence[str]) -> Dataset:
+        """Return the observed rows of these columns."""
+        for name in columns:
+            self.schema.kind(name)
+        return datasets.observed(self._columns, tuple(columns))
+
+    def fit(
+        self,
+        targets: Sequence[str],
+        given: Sequence[str],
+        on: Dataset,
+        model: ModelSpec | None = None,
+        purpose: str = "sample",
+    ) -> Model | Propensity:
+        """Train P(targets | given) on a data set, or find it in the store.
+
+        ``purpose="propensity"`` trains it for ``reweight`` only, cross-fitted and calibrated.
+        """
+        names = tuple(targets), tuple(given)
+        _check_columns(on, (*names[0], *names[1]))
+        shape = shape_of(self._columns, *names)
+        key = self._key("fit", shape, on, model, purpose)
+        found = self.store.find(key)
+        if found is not None:
+            return self._reopen(found, purpose)
+        report, start = Report(self._quiet), time.monotonic()
+        setting = Setting(derive(self.seed, key), self.device, self._budget)
+        train = fit_propensity if purpose == "propensity" else fit_conditional
+        made: Conditional | Propensity
+        try:
+            made = train(key, on.columns, on.weights, shape, model, setting, report)
+        except CausalcError as error:
+            raise CausalcError(_about(shape, str(error))) from error
+        findings = [_about(shape, line) for line in report.findings]
+        meta = {
+            "label": f"{shape} {purpose}" if purpose != "sample" else str(shape),
+            "rows": on.columns.rows,
+            "seconds": round(time.monotonic() - start, 3),
+            "findings": findings,
+        }
+        self.store.put(key, lambda folder: _write(folder, made, report), meta)
+        self.diagnostics += findings
+        return made
+
+    def _key(
+        self, what: str, shape: Shape, on: Dataset, spec: ModelSpec | None, purpose: str
+    ) -> str:
+        used = (*shape.target_names, *(name for name, _ in shape.inputs))
+        value = [what, shape.to_json(), on.identity(used), spec and spec.to_json(), purpose]
+        return key_of([*value, self.seed, self._budget])
+
+    def _reopen(self, folder: Path, purpose: str) -> Model | Propensity:
+        meta = json.loads((folder / "meta.json").read_text())
+        self.diagnostics += meta.get("findings", [])
+        if not self._quiet:
+            Report(False).line(f"{meta['label']}: found in the store")
+        if purpose == "propensity":
+            return Propensity.load(folder)
+        return load_model(folder, self.device)
+
+    def bootstrap(self, columns: Sequence[str], on: Dataset) -> Rows:
+        """Return a model that draws real rows of these columns jointly, by weight if weighted."""
+        names = tuple(columns)
+        _check_columns(on, names)
+        kinds = {name: self.schema[name] for name in names}
+        weights = on.weights
+        arrays = {name: on.columns[name] for name in names}
+        cumulative = None if weights is None else np.cumsum(weights)
+        return Rows(key_of(["rows", list(names), on.identity(names)]), kinds, arrays, cumulative)
+
+    def reweight(self, base: Dataset, by: Sequence[Propensity]) -> Dataset:
+        """Return ``base`` with each row weighted by q(v) / P(v | …) over the fixed variables v.
+
+        They are the targets of ``by``, fitted on ``base`` with ``purpose="propensity"``. The
+        numerator q is their weighted marginal, joint where they are discrete.
+        """
+        weights = self._weigh(base, list(by))  # at once, so that a resumed run reports it too
+        return datasets.reweighted(base, [model.key for model in by], self._truncate, weights)
+
+    def _weigh(self, base: Dataset, by: list[Propensity]) -> np.ndarray:
+        fixed = [name for model in by for name in model.targets]
+        if all(model.discrete for model in by):
+            log_q = weighting.marginal([base.columns[name] for name in fixed], base.weights)
+        else:
+            log_q = np.sum([model.log_q for model in by], axis=0)
+        log_p = np.sum([model.log_p for model in by], axis=0)
+        if len(log_p) != base.columns.rows:
+            raise CausalcError("reweight: the propensities were fitted on other rows than these.")
+        weights = weighting.ratio(log_q, log_p, base.weights)
+        if self._truncate is not None:
+            weights = weighting.truncate(weights, self._truncate)
+        line = weighting.spread(weights).line(f"weights that fix {', '.join(fixed)}")
+        self.diagnostics.append(line)
+        return weights
+
+    def generate(
+        self,
+        network: Network,
+        columns: Sequence[str],
+        parents: Sequence[Model],
+        rows: int | None = None,
+    ) -> Dataset:
+        """Return the rows that ``network(draw)`` will generate, all of ``columns`` recorded.
+
+        By default four rows for each observed one (at most 50,000, at least the observed number),
+        or as many as observed where the network draws from a diffusion model.
+        """
+        names = tuple(columns)
+        count = rows or self._count(parents)
+        trace = Trace()
+        wires = network(trace)
+        _check_returned(wires, names)
+        wiring = {"calls": trace.calls, "columns": {name: wires[name] for name in names}}
+        seed = derive(self.seed, "generate", key_of(wiring))
+
+        def make() -> Columns:
+            drawn = network(Draw(None, count, seed=seed))
+            schema = Schema({name: self.schema[name] for name in names})
+            made = Columns(schema, {name: drawn[name] for name in names})
+            self._check_support(made)
+            return made
+
+        return datasets.generated(names, wiring, count, self.seed, make)
+
+    def _count(self, parents: Sequence[Model]) -> int:
+        rows = self._columns.rows
+        links = [link for model in parents for link in getattr(model, "links", ())]
+        if any(name == "diffusion" for name, _ in links):
+            return rows
+        return max(rows, min(_TIMES * rows, _MOST_GENERATED))
+
+    def _check_support(self, made: Columns) -> None:
+        for name, kind in made.schema.items():
+            if not kind.scalar or name not in self._columns:
+                continue
+            seen = self._columns[name]
+            width = seen.max() - seen.min()
+            outside = np.abs(made[name] - (seen.max() + seen.min()) / 2) > width
+            if outside.mean() > 0.001:
+                self.diagnostics.append(
+                    f"generated rows: {outside.mean():.1%} of {name} lie far outside the data; a "
+                    "model feeding it is off: train it longer, or use strategy='reweight'."
+                )
+
+    def finish(self, models: Mapping[str, Model]) -> Models:
+        """Return the models by name, with schema, seed and findings; they can be saved."""
+        return Models(models, self.schema, self.seed, tuple(self.diagnostics))
+
+
+def _about(shape: Shape, line: str) -> str:
+    return line if str(shape) in line else f"{shape}: {line}"
+
+
+def _write(folder: Path, made: Conditional | Propensity, report: Report) -> None:
+    made.save(folder)
+    lines = "".join(json.dumps(point) + "\n" for point in report.curve)
+    (folder / "curve.jsonl").write_text(lines)
+
+
+def _check_options(seed: int, budget: float | None, truncate: float | None) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise CausalcError(f"seed={seed!r} must be a whole number.")
+    if budget is not None and not budget > 0:
+        raise CausalcError(f"budget={budget!r} must be a number of seconds above 0.")
+    if truncate is not None and not truncate >= 1:
+        raise CausalcError(f"truncate={truncate!r} must be at least 1 (times the mean weight).")
+
+
+def _check_columns(on: Dataset, names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in on.names:
+            hint = near(name, on.names)
+            raise CausalcError(f"The data set has no column {name!r}{hint}: {', '.join(on.names)}.")
+
+
+def _check_returned(wires: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    lacking = [name for name in names if name not in wires]
+    if lacking:
+        raise CausalcError(f"generate: the network returns no column {lacking[0]!r}.")

@@ -1,0 +1,229 @@
+"""Containers of data: files, frames, Arrow tables, mappings and folders of images, to arrays."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from causalc.errors import CausalcError
+from causalc.runtime.schema import Kind, Schema
+
+_FILES = (".csv", ".parquet", ".arrow", ".feather")
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder of image files with a table that names them (see ``folder``)."""
+
+    path: str
+    table: str
+
+
+def folder(path: str | Path, table: str = "labels.csv") -> Folder:
+    """Name a folder of images: in its ``table``, image variables hold relative file names."""
+    return Folder(str(path), table)
+
+
+Raw = tuple[dict[str, np.ndarray], tuple[str, ...]]
+
+
+def read(source: Any, schema: Schema) -> Raw:
+    """Return the columns that ``schema`` names, unchecked, by name; and all names in ``source``."""
+    if isinstance(source, Folder):
+        return _folder(source, schema)
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if path.is_dir() and (path / "labels.csv").is_file():
+            return _folder(Folder(str(path), "labels.csv"), schema)
+        return _table(_file(path), schema, str(path))
+    if isinstance(source, Mapping):
+        wanted = {name: to_array(name, source[name]) for name in source if name in schema}
+        return wanted, tuple(map(str, source))
+    kind = type(source).__module__.partition(".")[0]
+    if kind == "pandas" and hasattr(source, "columns"):
+        return _frame(source, schema)
+    if kind == "pyarrow" and hasattr(source, "column_names"):
+        return _table(source, schema, "the Arrow table")
+    if hasattr(source, "to_arrow"):  # polars and others
+        return _table(source.to_arrow(), schema, "the table")
+    raise CausalcError(
+        f"Cannot read data from {type(source).__name__}: give a path ({', '.join(_FILES)} or a "
+        "folder), a pandas or Arrow table, or a mapping from names to arrays."
+    )
+
+
+def _file(path: Path) -> Any:
+    import pyarrow as pa
+
+    if not path.exists():
+        raise CausalcError(f"{path}: no such file or folder.")
+    if not path.is_dir() and path.suffix not in _FILES:
+        raise CausalcError(f"{path}: expected a {', '.join(_FILES)} file or a folder of them.")
+    try:
+        if path.is_dir():
+            return _parts(path)
+        return _one(path)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise CausalcError(
+            f"{path}: cannot be read as {path.suffix or 'a folder'} ({reason})."
+        ) from (error)
+
+
+def _one(path: Path) -> Any:
+    import pyarrow.csv
+    import pyarrow.feather
+    import pyarrow.parquet
+
+    if path.suffix == ".csv":
+        return pyarrow.csv.read_csv(path)
+    if path.suffix == ".parquet":
+        return pyarrow.parquet.read_table(path)
+    try:
+        return pyarrow.feather.read_table(path)
+    except pyarrow.ArrowInvalid:  # the stream format, as `datasets` writes
+        with pyarrow.memory_map(str(path)) as file:
+            return pyarrow.ipc.open_stream(file).read_all()
+
+
+def _parts(path: Path) -> Any:
+    import pyarrow as pa
+
+    parts = sorted(p for p in path.iterdir() if p.suffix in _FILES and not p.name.startswith("."))
+    if not parts:
+        raise CausalcError(f"{path}: the folder holds no {', '.join(_FILES)} file.")
+    return pa.concat_tables([_one(part) for part in parts])
+
+
+def _table(table: Any, schema: Schema, place: str) -> Raw:
+    names = table.column_names
+    repeated = sorted({name for name in names if names.count(name) > 1 and name in schema})
+    if repeated:
+        raise CausalcError(f"{place}: the column {repeated[0]!r} appears more than once.")
+    return {name: _arrow(table.column(name)) for name in names if name in schema}, tuple(names)
+
+
+def _arrow(column: Any) -> np.ndarray:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    nested = pa.types.is_nested(column.type)
+    if nested or column.null_count or pa.types.is_string(column.type):
+        return _objects(column.to_pylist())
+    if pa.types.is_large_string(column.type):
+        return _objects(column.to_pylist())
+    return np.asarray(column.to_numpy())
+
+
+def _frame(frame: Any, schema: Schema) -> Raw:
+    if not frame.columns.is_unique:
+        repeated = frame.columns[frame.columns.duplicated()][0]
+        raise CausalcError(f"The data frame has the column {repeated!r} more than once.")
+    names = tuple(map(str, frame.columns))
+    columns = {str(name): frame[name] for name in frame.columns if str(name) in schema}
+    return {name: _series(series) for name, series in columns.items()}, names
+
+
+def _series(series: Any) -> np.ndarray:
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "iufb":
+        return np.asarray(series.to_numpy())
+    missing = series.isna().to_numpy()
+    if not missing.any() and getattr(series.dtype, "kind", "O") in "iufb":
+        return np.asarray(series.to_numpy(dtype=series.dtype.numpy_dtype))
+    values = series.astype(object).to_numpy(copy=True)
+    values[missing] = None
+    return _objects(values.tolist())
+
+
+def to_array(name: str, values: Any) -> np.ndarray:
+    if type(values).__module__.partition(".")[0] == "pandas":
+        return _series(values)
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iufb":
+        array = values
+    else:
+        array = _objects(list(values) if isinstance(values, Iterable) else [values])
+    if array.ndim == 0:
+        raise CausalcError(f"Column {name!r}: expected one value a row, got a single value.")
+    return array
+
+
+def _objects(values: list[Any]) -> np.ndarray:
+    """Return values as a numeric array where they are one, else as an object array."""
+    if any(value is None for value in values):
+        return _boxed(values)
+    if values and isinstance(values[0], list | tuple | np.ndarray):
+        try:
+            return np.array([np.asarray(value) for value in values])
+        except ValueError:
+            raise CausalcError(
+                "A column of arrays mixes shapes; every row needs the same."
+            ) from None
+    if values and all(type(value) is bool for value in values):
+        return np.array(values, bool)
+    if values and all(isinstance(value, int | float | np.number) for value in values):
+        return np.array(values)
+    return _boxed(values)
+
+
+def _boxed(values: list[Any]) -> np.ndarray:
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def _folder(source: Folder, schema: Schema) -> Raw:
+    root = Path(source.path)
+    if not root.is_dir():
+        raise CausalcError(f"{root}: no such folder.")
+    raw, names = _table(_file(_inside(root, source.table, "the table")), schema, source.table)
+    for name in raw:
+        if schema[name].name == "image" and raw[name].dtype.kind == "O":
+            files = [_inside(root, value, f"{name}, row {i}") for i, value in enumerate(raw[name])]
+            raw[name] = np.stack([_image(file, schema[name]) for file in files])
+    return raw, names
+
+
+def _inside(root: Path, name: object, place: str) -> Path:
+    if not isinstance(name, str):
+        raise CausalcError(f"{root}: {place}: expected a file name, got {name!r}.")
+    path = (root / name).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise CausalcError(f"{root}: {place}: {name!r} points outside the folder.")
+    if not path.is_file():
+        raise CausalcError(f"{root}: {place}: no file {name!r}.")
+    return path
+
+
+def _image(path: Path, kind: Kind) -> np.ndarray:
+    from PIL import Image, UnidentifiedImageError
+
+    height, width, channels = kind.shape
+    mode = _MODES.get(channels)
+    if mode is None:
+        raise CausalcError(f"{path}: image files have 1 to 4 channels, the schema says {channels}.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=("PNG", "JPEG", "BMP", "WEBP", "GIF")) as file:
+                # Sizes come from the header: nothing larger than declared is ever decoded.
+                if file.size != (width, height):
+                    raise CausalcError(
+                        f"{path}: {file.size[1]} × {file.size[0]} pixels (height × width), the "
+                        f"schema says {height} × {width}; resize the files or change the schema."
+                    )
+                if channels == 1 and file.mode not in ("1", "L", "I;16", "I"):
+                    raise CausalcError(f"{path}: a colour image, the schema says one channel.")
+                return np.asarray(file.convert(mode), np.uint8).reshape(kind.shape)
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
+        raise CausalcError(f"{path}: cannot be read as an image ({error}).") from error
+    except Image.DecompressionBombWarning as error:
+        raise CausalcError(f"{path}: refused, the image is suspiciously large.") from error
