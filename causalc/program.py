@@ -13,7 +13,7 @@ from causalc.compiler.answer import Estimand
 from causalc.compiler.pipeline import Compiled
 from causalc.compiler.plan import Plan
 from causalc.errors import CausalcError
-from causalc.table import Table
+from causalc.table import Fill, Table, determined
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,9 +73,13 @@ class Program:
         entry = self.module.QUERIES[name]
         fixed = self.estimands[name].question.fixed
         values = {p: fixed.get(v, FREE) for v, p in entry.parameters.items()}
-        result = entry.sample(self.module.train(joint), 0, **values)
-        assert isinstance(result, Table)
-        return result
+
+        def compute(fill: Fill) -> Table:
+            result = entry.sample(self.module.train(joint, fill=fill), 0, **values)
+            assert isinstance(result, Table)
+            return result
+
+        return determined(joint, compute)
 
     def fit(self, data: Any, **options: Any) -> Sampler:
         """Train on ``data`` (pandas or pyarrow table, mapping of arrays, or a path); resumes from ``store``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -81,11 +81,35 @@ class Table:
         return f"Table({sizes})"
 
 
-def conditional(joint: Array, given: int) -> Array:
-    """P(rest | first ``given`` axes); cells whose condition has no mass are 0."""
+Fill = np.random.Generator
+"""Source of the arbitrary values that stand where a table determines none, that is for 0 / 0."""
+
+
+def conditional(joint: Array, given: int, fill: Fill) -> Array:
+    """P(rest | first ``given`` axes); where the condition has no mass, an arbitrary distribution."""
     axes = tuple(range(given, joint.ndim))
     total = joint.sum(axis=axes, keepdims=True)
+    if not (total > 0).all():
+        joint = np.where(total > 0, joint, fill.uniform(0.5, 1.5, joint.shape))
+        total = joint.sum(axis=axes, keepdims=True)
     result: Array = np.divide(joint, total, out=np.zeros_like(joint), where=total > 0)
+    return result
+
+
+def determined(joint: Table, compute: Callable[[Fill], Table]) -> Table:
+    """The result of ``compute``, provided that it depends on no 0 / 0 of the table.
+
+    A table with zeros is computed with twice, with different arbitrary values in the undefined places.
+    Raises ``TableError`` where the two differ: positivity fails where it matters.
+    """
+    result = compute(np.random.default_rng(0))
+    if (joint.array == 0).any():
+        other = compute(np.random.default_rng(1))
+        if not np.allclose(result.array, other.array, rtol=0, atol=1e-9):
+            raise TableError(
+                "positivity fails: the table gives probability 0 to values that the estimand conditions on, "
+                "so it does not determine the answer; restrict the query to values that occur together"
+            )
     return result
 
 

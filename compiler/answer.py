@@ -119,11 +119,15 @@ class Estimand:
         where variables are missing or positivity fails.
         """
         from causalc.compiler.evaluate import evaluate
-        from causalc.table import answer
+        from causalc.table import Fill, answer, determined
 
-        array, names = evaluate(self.root, table, self.graph.order)
         question = self.question
-        return answer(table, array, names, question.free, question.outcomes, question.fixed)
+
+        def compute(fill: Fill) -> Table:
+            array, names = evaluate(self.root, table, self.graph.order, fill)
+            return answer(table, array, names, question.free, question.outcomes, question.fixed)
+
+        return determined(table, compute)
 
     def __str__(self) -> str:
         return f"{self.question.text} = {self.text}"

@@ -11,6 +11,8 @@ import contextlib
 import io
 import re
 import unicodedata
+import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -22,14 +24,9 @@ from causalc.grammar.printer import name_text
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _YES, _NO = ("true", "yes", "1", "t", "y", ""), ("false", "no", "0", "f", "n")
 _KINDS = {
-    "directed": "->",
-    "->": "->",
-    "forward": "->",
-    "back": "<-",
-    "<-": "<-",
-    "bidirected": "<->",
-    "<->": "<->",
-    "both": "<->",
+    **dict.fromkeys(("directed", "->", "forward"), "->"),
+    **dict.fromkeys(("bidirected", "<->", "both"), "<->"),
+    **dict.fromkeys(("<-", "back"), "<-"),
 }
 
 
@@ -81,10 +78,9 @@ def to_networkx(graph: Graph) -> Any:
 
 def _names(nodes: Iterable[object]) -> dict[object, str]:
     names = {node: _sound(str(node)) for node in nodes}
-    if len(set(names.values())) < len(names):
-        seen: set[str] = set()
-        twice = next(n for n in names.values() if n in seen or seen.add(n))  # type: ignore[func-returns-value]
-        raise GraphFormatError(f"two nodes are both called `{twice}`; rename one")
+    for name, count in Counter(names.values()).items():
+        if count > 1:
+            raise GraphFormatError(f"{count} nodes are all called `{name}`; rename all but one")
     return names
 
 
@@ -350,12 +346,13 @@ def _dot_arrow(a: str, b: str, marks: _Marks) -> str:
 
 
 def _one_dot(text: str) -> Any:
-    import pydot
-
-    # pydot prints what is wrong with a text instead of raising it
+    # pydot prints what is wrong with a text, and warns that its parser has grown old
     printed = io.StringIO()
     try:
-        with contextlib.redirect_stdout(printed):
+        with warnings.catch_warnings(), contextlib.redirect_stdout(printed):
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import pydot
+
             graphs = pydot.graph_from_dot_data(text)
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise GraphFormatError(f"this is not DOT as pydot reads it: {error}") from None
@@ -386,8 +383,7 @@ def to_gml(graph: Graph) -> str:
 
 
 def from_gml(text: str) -> Graph:
-    """Read GML: nodes by ``label``, or by ``id`` where there are no labels; edges as
-    ``from_networkx``.
+    """Read GML: nodes by ``label``, or by ``id`` without labels; edges as in ``from_networkx``.
 
     Raises ``GraphFormatError`` for text that is not GML or an undirected graph.
     """

@@ -111,26 +111,22 @@ class Builder:
 
     def _drop_totals(self, factors: list[Node], bound: int) -> tuple[list[Node], int]:
         """Σ_a P(a, b | c) = P(b | c) where nothing else depends on a."""
-        changed = True
-        while changed:
-            changed = False
+        while True:
+            seen = twice = 0
+            for factor in factors:
+                twice |= seen & factor.free
+                seen |= factor.free
+            alone = bound & ~twice
+            dropped = 0
             for i, factor in enumerate(factors):
-                if not isinstance(factor, Prob):
-                    continue
-                others = 0
-                for j, other in enumerate(factors):
-                    if j != i:
-                        others |= other.free
-                gone = factor.children & bound & ~others
-                if gone:
-                    rest = self.prob(factor.children & ~gone, factor.given)
-                    kept = [f for j, f in enumerate(factors) if j != i]
-                    product = self.product((*kept, rest))
-                    factors = list(product.factors) if isinstance(product, Product) else [product]
-                    bound &= ~gone
-                    changed = True
-                    break
-        return factors, bound
+                if isinstance(factor, Prob) and factor.children & alone:
+                    dropped |= factor.children & alone
+                    factors[i] = self.prob(factor.children & ~alone, factor.given)
+            if not dropped:
+                return factors, bound
+            bound &= ~dropped
+            product = self.product(factors)
+            factors = list(product.factors) if isinstance(product, Product) else [product]
 
     def ratio(self, numerator: Node, denominator: Node) -> Node:
         """The ratio, common factors cancelled, P(a, b | c) / P(b | c) folded to P(a | b, c)."""
@@ -162,19 +158,21 @@ class Builder:
 
 
 def _merge_chains(probs: Sequence[Prob]) -> list[tuple[int, int]]:
-    merged = [(p.children, p.given) for p in probs]
-    changed = True
-    while changed:
-        changed = False
-        whole = {children | given: (children, given) for children, given in merged}
-        for children, given in merged:
-            first = whole.get(given)
-            if first is not None and first != (children, given) and not first[0] & children:
-                merged.remove(first)
-                merged[merged.index((children, given))] = (first[0] | children, first[1])
-                changed = True
-                break
-    return merged
+    """Conditionals (children, given) with every chain P(a | b) P(c | a, b) made one."""
+    alive = dict.fromkeys((p.children, p.given) for p in probs)
+    if len(alive) < len(probs):  # a repeated factor is a square, not a chain
+        return [(p.children, p.given) for p in probs]
+    by_scope = {children | given: (children, given) for children, given in alive}
+    queue = list(alive)
+    for part in queue:
+        first = by_scope.get(part[1])
+        if part in alive and first in alive and first is not None and not first[0] & part[0]:
+            merged = (first[0] | part[0], first[1])
+            del alive[first], alive[part]
+            alive[merged] = None
+            by_scope[merged[0] | merged[1]] = merged
+            queue.append(merged)
+    return list(alive)
 
 
 def _components(factors: Sequence[Node], bound: int) -> list[list[Node]]:

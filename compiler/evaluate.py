@@ -7,30 +7,36 @@ from collections.abc import Sequence
 import numpy as np
 
 from causalc.compiler.estimand import Node, Prob, Product, Ratio, Sum, free_names
-from causalc.table import Array, Table, conditional, contract
+from causalc.table import Array, Fill, Table, conditional, contract
 
 
-def evaluate(node: Node, joint: Table, order: Sequence[str]) -> tuple[Array, tuple[str, ...]]:
+def evaluate(
+    node: Node, joint: Table, order: Sequence[str], fill: Fill
+) -> tuple[Array, tuple[str, ...]]:
     """The value of ``node`` as an array over its free variables, in topological order."""
     done: dict[Node, Array] = {}
-    return _value(node, joint, order, done), free_names(node.free, order)
+    return _value(node, joint, order, done, fill), free_names(node.free, order)
 
 
-def _value(node: Node, joint: Table, order: Sequence[str], done: dict[Node, Array]) -> Array:
+def _value(
+    node: Node, joint: Table, order: Sequence[str], done: dict[Node, Array], fill: Fill
+) -> Array:
     if node not in done:
-        done[node] = _compute(node, joint, order, done)
+        done[node] = _compute(node, joint, order, done, fill)
     return done[node]
 
 
-def _compute(node: Node, joint: Table, order: Sequence[str], done: dict[Node, Array]) -> Array:
+def _compute(
+    node: Node, joint: Table, order: Sequence[str], done: dict[Node, Array], fill: Fill
+) -> Array:
     keep = free_names(node.free, order)
 
     def operands(factors: Sequence[Node]) -> list[tuple[Array, Sequence[str]]]:
-        return [(_value(f, joint, order, done), free_names(f.free, order)) for f in factors]
+        return [(_value(f, joint, order, done, fill), free_names(f.free, order)) for f in factors]
 
     if isinstance(node, Prob):
         given, children = free_names(node.given, order), free_names(node.children, order)
-        array = conditional(joint.over((*given, *children)), len(given))
+        array = conditional(joint.over((*given, *children)), len(given), fill)
         return contract([(array, (*given, *children))], keep)
     if isinstance(node, Product):
         return contract(operands(node.factors), keep)
@@ -43,9 +49,14 @@ def _compute(node: Node, joint: Table, order: Sequence[str], done: dict[Node, Ar
         extra = node.denominator.free & ~node.numerator.free
         for name in free_names(extra, order):
             spread.append((np.ones(joint.size(name)), (name,)))
-        bottom_value = _value(node.denominator, joint, order, done)
-        inverse = np.divide(
-            1.0, bottom_value, out=np.zeros_like(bottom_value), where=bottom_value > 0
-        )
-        return contract([*spread, (inverse, free_names(node.denominator.free, order))], keep)
+        bottom_value = _value(node.denominator, joint, order, done, fill)
+        below = free_names(node.denominator.free, order)
+        undefined = bottom_value <= 0
+        inverse = 1.0 / np.where(undefined, 1.0, bottom_value)
+        value = contract([*spread, (inverse, below)], keep)
+        if not undefined.any():
+            return value
+        ones = [(np.ones(joint.size(name)), (name,)) for name in keep]
+        where = contract([(undefined.astype(float), below), *ones], keep) > 0
+        return np.where(where, fill.uniform(0.2, 0.8, value.shape), value)
     raise AssertionError(f"not an estimand node: {node}")

@@ -137,7 +137,7 @@ def _word(value: Value) -> str | None:
 
 
 def describe(rule: Rule) -> str:
-    """A rule in words, as in "``steps`` is ...". """
+    """A rule in words, as in "``steps`` is ..."."""
     match rule:
         case Number(low, high, whole, closed):
             return _range("a whole number" if whole else "a number", low, high, closed)

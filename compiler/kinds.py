@@ -145,7 +145,9 @@ def _whole(low: int, high: int) -> Callable[[Value], bool]:
 
 
 def _text(value: Value) -> bool:
-    return isinstance(value, Symbol) or (isinstance(value, Literal) and isinstance(value.value, str))
+    return isinstance(value, Symbol) or (
+        isinstance(value, Literal) and isinstance(value.value, str)
+    )
 
 
 def _nothing(call: Call, usage: str) -> Message | None:

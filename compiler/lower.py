@@ -110,7 +110,15 @@ class Lowering:
             draws = self._conditional(derivation)
         else:
             draws = self._joint(derivation)
-        return Network(name, question, inputs, needed_draws(tuple(draws), set(question.outcomes)))
+        needed = needed_draws(tuple(draws), set(question.outcomes))
+        return Network(name, question, inputs, (*self._idle(needed, inputs), *needed))
+
+    def _idle(self, draws: tuple[Draw, ...], inputs: tuple[str, ...]) -> list[Draw]:
+        """Don't-care inputs: any value gives the same answer, so real rows keep them inside the support."""
+        made = {slot for draw in draws for slot in draw.slots}.union(inputs)
+        wanted = {slot for draw in draws for _, slot in draw.inputs} - made
+        idle = [name for name in self.graph.order if name in wanted]
+        return [Draw((name,), self.add(Bootstrap((name,), self.rows)), ()) for name in idle]
 
     def _joint(self, derivation: Derivation) -> list[Draw]:
         """One draw a variable of the ancestral set, districts inlined where that is exact and shorter."""

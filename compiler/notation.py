@@ -122,7 +122,9 @@ def to_sympy(node: Node, names: Scope) -> sympy.Expr:
 
     if isinstance(node, Prob):
         children = [symbol(s) for s in names.written(node.children)]
-        return P(sympy.Tuple(*children), sympy.Tuple(*(symbol(s) for s in names.written(node.given))))
+        return P(
+            sympy.Tuple(*children), sympy.Tuple(*(symbol(s) for s in names.written(node.given)))
+        )
     if isinstance(node, Product):
         return sympy.Mul(*(to_sympy(f, names) for f in node.factors), evaluate=False)
     if isinstance(node, Sum):

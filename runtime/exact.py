@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from causalc.runtime.program import FREE, Row
-from causalc.table import Array, Table, answer, conditional, contract
+from causalc.table import Array, Fill, Table, answer, conditional, contract
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +54,7 @@ class ExactRun:
     """``Run`` on a joint table."""
 
     joint: Table
+    fill: Fill = field(default_factory=lambda: np.random.default_rng(0))
 
     def observed(self, columns: Sequence[str]) -> ExactData:
         """The joint, marginalised to ``columns``."""
@@ -68,7 +69,7 @@ class ExactRun:
         purpose: str = "sample",
     ) -> ExactModel:
         """The conditional table; the model family plays no part."""
-        array = conditional(on.over((*given, *targets)), len(given))
+        array = conditional(on.over((*given, *targets)), len(given), self.fill)
         return ExactModel(tuple(given), tuple(targets), array)
 
     def bootstrap(self, columns: Sequence[str], on: ExactData) -> ExactModel:
@@ -78,11 +79,24 @@ class ExactRun:
     def reweight(self, base: ExactData, by: Sequence[ExactModel]) -> ExactData:
         """Mass divided by every propensity; the numerator q is uniform."""
         operands: list[tuple[Array, Sequence[str]]] = [(base.mass, base.columns)]
+        mass = base.mass
         for model in by:
             weight = np.divide(
                 1.0, model.array, out=np.zeros_like(model.array), where=model.array > 0
             )
             operands.append((weight, (*model.inputs, *model.targets)))
+            names = (*model.inputs, *model.targets)
+            if (model.array <= 0).any():
+                ones = [
+                    (np.ones(size), (n,)) for n, size in zip(base.columns, mass.shape, strict=True)
+                ]
+                empty = (
+                    contract([((model.array <= 0).astype(float), names), *ones], base.columns) > 0
+                )
+                mass = np.where(empty, self.fill.uniform(0.5, 1.5, mass.shape), mass)
+                weight = np.where(model.array > 0, weight, 1.0)
+                operands[-1] = (weight, names)
+        operands[0] = (mass, base.columns)
         return ExactData(base.columns, contract(operands, base.columns))
 
     def generate(

@@ -95,7 +95,8 @@ def start(schema: Schema, data: Any, **options: Any) -> Run:
     if isinstance(data, Table):
         from causalc.runtime.exact import ExactRun
 
-        return ExactRun(data)
+        fill = options.get("fill")
+        return ExactRun(data) if fill is None else ExactRun(data, fill)
     from causalc.runtime.run import Run as SamplingRun
 
     return SamplingRun(schema, data, **options)

@@ -1,0 +1,169 @@
+"""The checks of ``var``, ``data``, ``model`` and ``train``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from causalc.compiler import messages as m
+from causalc.compiler.check_values import check_value
+from causalc.compiler.checked import CheckedData
+from causalc.compiler.families import (
+    DATA,
+    FAMILIES,
+    IMAGE_BACKBONES,
+    SOURCES,
+    TRAIN,
+    fitting,
+)
+from causalc.compiler.kinds import kind_from_call, kind_problem, plain
+from causalc.compiler.scope import Scope
+from causalc.grammar.source import NOWHERE
+from causalc.grammar.tree import (
+    Call,
+    DataStatement,
+    Literal,
+    ModelStatement,
+    Name,
+    Parameter,
+    Symbol,
+    TrainStatement,
+    VarStatement,
+)
+
+
+def check_variables(statements: Sequence[VarStatement], scope: Scope) -> None:
+    """Check the ``var`` statements; ``scope.kinds`` learns the kinds."""
+    scope.once("the variable", (name for s in statements for name in s.names))
+    for statement in statements:
+        problem = kind_problem(statement.kind)
+        if problem:
+            scope.say(problem)
+        for name in statement.names:
+            known = scope.is_variable(name, "kind")
+            if known and not problem:
+                scope.kinds.setdefault(name.text, kind_from_call(statement.kind))
+
+
+# ---- data
+
+
+def check_data(statements: Sequence[DataStatement], scope: Scope) -> Iterator[CheckedData]:
+    """Check the ``data`` statements."""
+    scope.once("the data set", (s.name for s in statements))
+    for statement in statements:
+        yield _data(statement, scope)
+
+
+def _data(statement: DataStatement, scope: Scope) -> CheckedData:
+    call = statement.source
+    split, columns = _columns(statement, scope)
+    for assignment in statement.under:
+        if scope.is_variable(assignment.name, "intervention") and assignment.value is not None:
+            check_value(assignment.name.text, assignment.value, scope)
+    scope.once("the intervention on", (a.name for a in statement.under))
+    return CheckedData(
+        statement.name.text,
+        call.name,
+        _path(call, scope),
+        {k: plain(v) for k, v in call.options if not isinstance(v, Parameter)},
+        split,
+        columns,
+        statement.under,
+        statement.span,
+    )
+
+
+def _path(call: Call, scope: Scope) -> str:
+    if call.name not in SOURCES:
+        scope.say(m.UnknownSource(call.name_span, call.name, tuple(SOURCES)))
+        return ""
+    scope.check_options(f"`{call.name}`", call.options, call.option_spans, SOURCES[call.name])
+    match call.args:
+        case (Parameter(name, span=span),):
+            scope.say(m.ParameterOutsideQuery(span, name))
+        case (Literal(str(path), span=span),):
+            if path:
+                return path
+            scope.say(m.EmptyPath(span))
+        case _:
+            scope.say(m.SourcePath(call.span, call.name))
+    return ""
+
+
+def _columns(statement: DataStatement, scope: Scope) -> tuple[str | None, dict[str, str]]:
+    split, columns = None, {}
+    known = (*DATA, *scope.observed)
+    for i, (option, value) in enumerate(statement.options):
+        span = statement.option_spans[i] if i < len(statement.option_spans) else NOWHERE
+        column = option not in DATA
+        if column and option in scope.latent:
+            scope.is_variable(Name(option, span), "column")
+        elif column and scope.graph_known and option not in scope.observed:
+            scope.say(m.UnknownDataOption(span, option, known))
+        elif isinstance(value, Parameter):
+            scope.say(m.ParameterOutsideQuery(value.span, value.name))
+        elif not isinstance(value, Literal) or not isinstance(value.value, str):
+            scope.say(m.NotAColumn(value.span, option))
+        elif column:
+            columns[option] = value.value
+        else:
+            split = value.value
+    return split, columns
+
+
+# ---- models and training
+
+
+def check_models(statements: Sequence[ModelStatement], scope: Scope) -> dict[str, Call]:
+    """Check the ``model`` statements; bare words among their options become strings."""
+    scope.once("the model of", (s.variable for s in statements))
+    for statement in statements:
+        scope.is_variable(statement.variable, "model")
+        _family(statement, scope)
+    return {s.variable.text: _without_symbols(s.family) for s in statements}
+
+
+def _family(statement: ModelStatement, scope: Scope) -> None:
+    call, name = statement.family, statement.variable.text
+    family = FAMILIES.get(call.name)
+    if family is None:
+        scope.say(m.UnknownFamily(call.name_span, call.name, tuple(FAMILIES)))
+        return
+    if call.args:
+        example = next(iter(family.options)) + "=..."
+        scope.say(m.Unnamed(call.args[0].span, call.name, example))
+    scope.check_options(f"`{call.name}`", call.options, call.option_spans, family.options)
+    kind = scope.kinds.get(name)
+    if kind is None:
+        return
+    if call.name not in fitting(kind):
+        scope.say(m.UnfitFamily(call.name_span, call.name, name, str(kind), fitting(kind)))
+        return
+    for option, value in call.options:
+        if option == "backbone" and kind.name != "image" and _word(value) in IMAGE_BACKBONES:
+            scope.say(m.UnfitBackbone(value.span, str(_word(value)), name, str(kind)))
+
+
+def _word(value: object) -> object:
+    return value.text if isinstance(value, Symbol) else getattr(value, "value", None)
+
+
+def _without_symbols(call: Call) -> Call:
+    options = tuple(
+        (name, Literal(value.text, value.span) if isinstance(value, Symbol) else value)
+        for name, value in call.options
+    )
+    return replace(call, options=options)
+
+
+def check_train(statements: Sequence[TrainStatement], scope: Scope) -> dict[str, object]:
+    """Check the ``train`` block; its options as plain values."""
+    for extra in statements[1:]:
+        scope.say(m.SecondTrain(extra.span, statements[0].span))
+    options: dict[str, object] = {}
+    for statement in statements[:1]:
+        scope.check_options("`train`", statement.options, statement.option_spans, TRAIN)
+        pairs = statement.options
+        options = {name: plain(v) for name, v in pairs if not isinstance(v, Parameter)}
+    return options
