@@ -30,15 +30,19 @@ class Features(nn.Module):
     One-hot codes (embeddings above 64 levels), numbers with periodic features, flat pixels.
     """
 
+    constant: torch.Tensor
+
     def __init__(self, inputs: Variables) -> None:
         super().__init__()
         self.inputs = inputs
+        self.register_buffer("constant", torch.ones(1, 1), persistent=False)
         self.embeddings = nn.ModuleDict()
         self.width = 0
         for i, (_, kind) in enumerate(inputs):
             if kind.discrete and len(kind.levels) > _WIDEST_ONE_HOT:
                 self.embeddings[str(i)] = nn.Embedding(len(kind.levels), _EMBEDDING)
             self.width += self._width(kind)
+        self.width = self.width or 1  # a constant, so that layers without inputs are ordinary
 
     @staticmethod
     def _width(kind: Kind) -> int:
@@ -52,8 +56,7 @@ class Features(nn.Module):
         parts = [self._feature(i, inputs[name], kind) for i, (name, kind) in enumerate(self.inputs)]
         if parts:
             return torch.cat(parts, dim=1)
-        some = next(self.parameters(), torch.empty(0))
-        return torch.empty(n, 0, device=some.device)
+        return self.constant.expand(n, 1)
 
     def _feature(self, i: int, values: torch.Tensor, kind: Kind) -> torch.Tensor:
         if str(i) in self.embeddings:

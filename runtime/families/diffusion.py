@@ -1,8 +1,10 @@
 """Diffusion models: targets of every kind, alone or jointly, given inputs of every kind.
 
-The denoiser is trained at log-normal noise levels under EDM preconditioning and sampled with
-Heun's rule, or with the midpoint rule along the flow-matching path (``method="flow"``). Samples
-are never clipped and conditioning is exact: no guidance.
+The denoiser is trained at log-normal noise levels under EDM preconditioning. It is sampled along
+the flow-matching path with the midpoint rule, or along EDM's with Heun's (``method="edm"``): the
+same denoiser, but with its exact form for two narrow Gaussians the first is off by W1 0.017 and
+0.006 after 10 and 20 evaluations, the second by 0.20 and 0.04 after 15 and 23. Samples are never
+clipped and conditioning is exact: no guidance.
 """
 
 from __future__ import annotations
@@ -218,7 +220,7 @@ def fit(
 
 
 def _sampling(spec: ModelSpec) -> tuple[str, int]:
-    return str(spec.get("method", "edm")), whole(spec, "evaluations", 35)
+    return str(spec.get("method", "flow")), whole(spec, "evaluations", 24)
 
 
 def load(folder: Path, device: str) -> FittedDiffusion:

@@ -1,0 +1,324 @@
+"""How close trained samplers come to P(y | do(x)) on continuous and on discrete models with latents.
+
+    python benchmarks/continuous.py [--families mixture diffusion] [--cases napkin ...] [--seeds 1]
+
+Continuous: Wasserstein-1 distance of 10,000 samples to the truth, averaged over five x in the bulk;
+`naive` is what a perfect model of P(y | x) would score, `floor` what the truth itself scores.
+Discrete (napkin, four categories): ½-L1 distance to the exact answer, against plug-in tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from causalc.runtime import specs
+from causalc.runtime.draw import Draw
+from causalc.runtime.run import Run
+from causalc.runtime.schema import Schema, categorical, real
+from causalc.runtime.specs import ModelSpec
+
+Columns = dict[str, np.ndarray]
+Sampler = Callable[[float, int, int], np.ndarray]  # x, rows, seed -> y
+PROBES = (0.15, 0.3, 0.5, 0.7, 0.85)
+
+
+def w1(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the Wasserstein-1 distance of two samples."""
+    levels = (np.arange(20_000) + 0.5) / 20_000
+    return float(np.abs(np.quantile(a, levels) - np.quantile(b, levels)).mean())
+
+
+def bivariate(rng: np.random.Generator, n: int, x: float | None = None) -> Columns:
+    """X -> Y, two branches whose share depends on X."""
+    cause = rng.normal(size=n) if x is None else np.full(n, x)
+    upper = rng.random(n) < 1 / (1 + np.exp(-2 * cause))
+    y = np.where(upper, 2 + np.sin(2 * cause), -1 + 0.5 * cause) + 0.3 * rng.normal(size=n)
+    return {"X": cause, "Y": y}
+
+
+def backdoor(rng: np.random.Generator, n: int, x: float | None = None) -> Columns:
+    """Z -> X, Z -> Y, X -> Y, two modes of Y."""
+    z = rng.normal(size=n)
+    cause = z + 0.3 * z**2 + 0.8 * rng.normal(size=n) if x is None else np.full(n, x)
+    side = np.where(rng.random(n) < 0.5, 0.9, -0.9)
+    y = np.sin(1.5 * cause) + 1.2 * z + side + 0.25 * rng.normal(size=n)
+    return {"Z": z, "X": cause, "Y": y}
+
+
+def frontdoor(rng: np.random.Generator, n: int, x: float | None = None) -> Columns:
+    """X -> M -> Y, X <-> Y, two modes of M."""
+    u = rng.normal(size=n)
+    cause = u + 0.6 * rng.normal(size=n) if x is None else np.full(n, x)
+    side = np.where(rng.random(n) < 0.5, 0.8, -0.8)
+    m = np.tanh(cause) + side + 0.4 * rng.normal(size=n)
+    y = m + 0.3 * m**2 + 1.2 * u + 0.4 * rng.normal(size=n)
+    return {"X": cause, "M": m, "Y": y}
+
+
+def napkin(rng: np.random.Generator, n: int, x: float | None = None) -> Columns:
+    """W1 -> W2 -> X -> Y, W1 <-> X, W1 <-> Y, two modes of Y."""
+    u, v = rng.normal(size=n), rng.normal(size=n)
+    w1_ = 0.7 * u + v + 0.4 * rng.normal(size=n)
+    w2 = 0.8 * w1_ + 0.3 * np.sin(2 * w1_) + 0.9 * rng.normal(size=n)
+    cause = w2 + 0.6 * u + 0.4 * rng.normal(size=n) if x is None else np.full(n, x)
+    side = np.where(rng.random(n) < 0.5, 0.8, -0.8)
+    y = np.sin(1.5 * cause) + 1.3 * v + side + 0.25 * rng.normal(size=n)
+    return {"W1": w1_, "W2": w2, "X": cause, "Y": y}
+
+
+def conditional(run: Run, spec: ModelSpec) -> Sampler:
+    """Y | X: the whole answer where nothing confounds."""
+    y = run.fit(["Y"], ["X"], run.observed(list(run.schema)), spec)
+    models = run.finish({"Y": y})
+    return lambda x, n, seed: _one(models, "Y", x, n, seed)
+
+
+def _one(models: Any, name: str, x: float, n: int, seed: int) -> np.ndarray:
+    draw = Draw(models, n, seed=seed)
+    return draw.sample(models[name], {"X": draw.input("X", x)})[0]
+
+
+def adjust(run: Run, spec: ModelSpec) -> Sampler:
+    """Back-door: z from the rows, Y | X, Z."""
+    rows = run.observed(["Z", "X", "Y"])
+    z, y = run.bootstrap(["Z"], rows), run.fit(["Y"], ["X", "Z"], rows, spec)
+    models = run.finish({"Z": z, "Y": y})
+
+    def sample(x: float, n: int, seed: int) -> np.ndarray:
+        draw = Draw(models, n, seed=seed)
+        column = draw.input("X", x)
+        (drawn,) = draw.sample(models["Z"], {})
+        return draw.sample(models["Y"], {"X": column, "Z": drawn})[0]
+
+    return sample
+
+
+def adjust_weights(run: Run, spec: ModelSpec) -> Sampler:
+    """Back-door by weights q(x) / P(x | z)."""
+    rows = run.observed(["Z", "X", "Y"])
+    x_ = run.fit(["X"], ["Z"], rows, purpose="propensity")
+    models = run.finish({"Y": run.fit(["Y"], ["X"], run.reweight(rows, [x_]), spec)})
+    return lambda x, n, seed: _one(models, "Y", x, n, seed)
+
+
+def front_inline(run: Run, spec: ModelSpec) -> Sampler:
+    """Front-door: x' from the rows, M | X, Y | x', M."""
+    rows = run.observed(["X", "M", "Y"])
+    m, y = run.fit(["M"], ["X"], rows, spec), run.fit(["Y"], ["X", "M"], rows, spec)
+    models = run.finish({"X": run.bootstrap(["X"], rows), "M": m, "Y": y})
+
+    def sample(x: float, n: int, seed: int) -> np.ndarray:
+        draw = Draw(models, n, seed=seed)
+        (mediator,) = draw.sample(models["M"], {"X": draw.input("X", x)})
+        (hidden,) = draw.sample(models["X"], {})
+        return draw.sample(models["Y"], {"X": hidden, "M": mediator})[0]
+
+    return sample
+
+
+def _mediated(run: Run, spec: ModelSpec, y: Any) -> Sampler:
+    m = run.fit(["M"], ["X"], run.observed(["X", "M", "Y"]), spec)
+    models = run.finish({"M": m, "Y": y})
+
+    def sample(x: float, n: int, seed: int) -> np.ndarray:
+        draw = Draw(models, n, seed=seed)
+        (mediator,) = draw.sample(models["M"], {"X": draw.input("X", x)})
+        return draw.sample(models["Y"], {"M": mediator})[0]
+
+    return sample
+
+
+def front_generate(run: Run, spec: ModelSpec) -> Sampler:
+    """Front-door: Y | M distilled from generated rows."""
+    rows = run.observed(["X", "M", "Y"])
+    y, x, m = (
+        run.fit(["Y"], ["X", "M"], rows, spec),
+        run.bootstrap(["X"], rows),
+        run.bootstrap(["M"], rows),
+    )
+
+    def kernel(draw: Any) -> Any:
+        (mediator,), (hidden,) = draw.sample(m, {}), draw.sample(x, {})
+        (drawn,) = draw.sample(y, {"X": hidden, "M": mediator})
+        return {"M": mediator, "Y": drawn}
+
+    return _mediated(
+        run, spec, run.fit(["Y"], ["M"], run.generate(kernel, ["M", "Y"], [m, x, y]), spec)
+    )
+
+
+def front_weights(run: Run, spec: ModelSpec) -> Sampler:
+    """Front-door by weights q(m) / P(m | x)."""
+    rows = run.observed(["X", "M", "Y"])
+    kernel = run.reweight(rows, [run.fit(["M"], ["X"], rows, purpose="propensity")])
+    return _mediated(run, spec, run.fit(["Y"], ["M"], kernel, spec))
+
+
+def napkin_generate(run: Run, spec: ModelSpec) -> Sampler:
+    """Napkin: X | W1, W2 and Y | W1, W2, X, then Y | X on rows with W2 set."""
+    rows = run.observed(["W1", "W2", "X", "Y"])
+    w1_, w2 = run.bootstrap(["W1"], rows), run.bootstrap(["W2"], rows)
+    x = run.fit(["X"], ["W1", "W2"], rows, spec)
+    y = run.fit(["Y"], ["W1", "W2", "X"], rows, spec)
+
+    def kernel(draw: Any) -> Any:
+        (set_,), (first,) = draw.sample(w2, {}), draw.sample(w1_, {})
+        (cause,) = draw.sample(x, {"W1": first, "W2": set_})
+        (effect,) = draw.sample(y, {"W1": first, "W2": set_, "X": cause})
+        return {"X": cause, "Y": effect}
+
+    kernel1 = run.generate(kernel, ["X", "Y"], [w1_, w2, x, y])
+    models = run.finish({"Y": run.fit(["Y"], ["X"], kernel1, spec)})
+    return lambda at, n, seed: _one(models, "Y", at, n, seed)
+
+
+def napkin_weights(run: Run, spec: ModelSpec) -> Sampler:
+    """Napkin by weights q(w2) / P(w2 | w1)."""
+    rows = run.observed(["W1", "W2", "X", "Y"])
+    kernel = run.reweight(rows, [run.fit(["W2"], ["W1"], rows, purpose="propensity")])
+    models = run.finish({"Y": run.fit(["Y"], ["X"], kernel, spec)})
+    return lambda at, n, seed: _one(models, "Y", at, n, seed)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model of the world and the ways to answer P(y | do(x)) in it."""
+
+    simulate: Callable[..., Columns]
+    routes: dict[str, Callable[[Run, ModelSpec], Sampler]]
+
+
+CASES = {
+    "bivariate": Case(bivariate, {"conditional": conditional}),
+    "back-door": Case(backdoor, {"inline": adjust, "reweight": adjust_weights}),
+    "front-door": Case(
+        frontdoor,
+        {"inline": front_inline, "reweight": front_weights, "generate": front_generate},
+    ),
+    "napkin": Case(napkin, {"reweight": napkin_weights, "generate": napkin_generate}),
+}
+
+
+def probes(case: Case) -> Iterator[tuple[float, np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield x, two samples of the truth, and a sample of P(y | x)."""
+    rng = np.random.default_rng(99)
+    world = case.simulate(rng, 2_000_000)
+    for x in np.quantile(world["X"], PROBES):
+        near = np.abs(world["X"] - x) < 0.01 * world["X"].std()
+        truths = [case.simulate(rng, m, float(x))["Y"] for m in (100_000, 10_000)]
+        yield float(x), truths[0], truths[1], world["Y"][near]
+
+
+def continuous(cases: list[str], families: list[str], seeds: int, n: int) -> None:
+    """Print one line a case, route, family and seed."""
+    print(
+        f"{'case':11}{'route':12}{'family':10} seed   W1     naive  ratio  floor  seconds  slowest"
+    )
+    for name in cases:
+        points = list(probes(CASES[name]))
+        naive = np.mean([w1(plain, truth) for _, truth, _, plain in points])
+        floor = np.mean([w1(again, truth) for _, truth, again, _ in points])
+        for route, build in CASES[name].routes.items():
+            for family in families:
+                for seed in range(seeds):
+                    data = CASES[name].simulate(np.random.default_rng(seed), n)
+                    start = time.monotonic()
+                    run = Run(Schema({k: real() for k in data}), data, seed=seed, progress=False)
+                    sampler = build(run, specs.MAKERS[family]())
+                    took = time.monotonic() - start
+                    slowest = max((entry.seconds for entry in run.store.entries()), default=0)
+                    score = np.mean(
+                        [
+                            w1(sampler(x, 10_000, i), truth)
+                            for i, (x, truth, _, _) in enumerate(points)
+                        ]
+                    )
+                    print(
+                        f"{name:11}{route:12}{family:10}{seed:5}  {score:.4f} {naive:.4f} "
+                        f"{score / naive:6.3f} {floor:.4f} {took:8.1f} {slowest:8.1f}",
+                        flush=True,
+                    )
+                    for line in run.diagnostics:
+                        print(f"    {line}", flush=True)
+
+
+def discrete_world(k: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return P(w1, w2, x, y), P(y | do(x)) and P(y | x) of a random napkin with ``k`` categories."""
+    rng = np.random.default_rng(seed)
+    pu, pv = (rng.dirichlet(np.ones(k)) for _ in range(2))
+    a = rng.dirichlet(0.5 * np.ones(k), (k, k))  # w1 | u, v
+    b = rng.dirichlet(np.ones(k), k)  # w2 | w1
+    c = rng.dirichlet(0.5 * np.ones(k), (k, k))  # x | w2, u
+    d = rng.dirichlet(0.5 * np.ones(k), (k, k))  # y | x, v
+    joint = np.einsum("u,v,uvi,ij,jux,xvy->ijxy", pu, pv, a, b, c, d)
+    pair = joint.sum((0, 1))
+    return joint, np.einsum("v,xvy->xy", pv, d), pair / pair.sum(1, keepdims=True)
+
+
+def plug_in(joint: np.ndarray) -> np.ndarray:
+    """Return the napkin formula, pooled over w2 with its marginal, on a table of counts."""
+    p = joint / joint.sum()
+    p_w1, p_w2 = p.sum((1, 2, 3)), p.sum((0, 2, 3))
+    given = p / np.maximum(p.sum((2, 3), keepdims=True), 1e-12)
+    top = np.einsum("i,j,ijxy->xy", p_w1, p_w2, given)
+    return top / top.sum(1, keepdims=True)
+
+
+def discrete(seeds: int, n: int, k: int = 4) -> None:
+    """Print the mean ½-L1 distance of each family and route, and its ratio to plug-in tables."""
+    names = ("W1", "W2", "X", "Y")
+    schema = Schema({name: categorical(k) for name in names})
+    print(f"\n{'discrete':10}{'route':12}{'family':10} seed   TVD    plug-in ratio  naive  seconds")
+    for seed in range(seeds):
+        joint, truth, plain = discrete_world(k, seed)
+        rng = np.random.default_rng(seed)
+        cells = rng.choice(joint.size, n, p=joint.ravel())
+        data = dict(zip(names, np.unravel_index(cells, joint.shape), strict=True))
+        counts = np.bincount(cells, minlength=joint.size).reshape(joint.shape)
+        reference, naive = tvd(plug_in(counts), truth), tvd(plain, truth)
+        for family in ("table", "softmax", "diffusion"):
+            for route, build in CASES["napkin"].routes.items():
+                start = time.monotonic()
+                run = Run(schema, data, seed=seed, progress=False)
+                sampler = build(run, specs.MAKERS[family]())
+                took = time.monotonic() - start
+                found = np.stack(
+                    [np.bincount(sampler(x, 40_000, x), minlength=k) / 40_000 for x in range(k)]
+                )
+                score = tvd(found, truth)
+                print(
+                    f"{'napkin':10}{route:12}{family:10}{seed:5}  {score:.4f} {reference:.4f} "
+                    f"{score / reference:6.2f}  {naive:.4f} {took:7.1f}",
+                    flush=True,
+                )
+
+
+def tvd(p: np.ndarray, q: np.ndarray) -> float:
+    """Return the ½-L1 distance, averaged over x."""
+    return float(0.5 * np.abs(p - q).sum(axis=1).mean())
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--families", nargs="+", default=["mixture", "diffusion"])
+    parser.add_argument("--cases", nargs="*", default=[*CASES, "discrete"])
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--rows", type=int, default=20_000)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    wanted = [name for name in options.cases if name in CASES]
+    continuous(wanted, options.families, options.seeds, options.rows)
+    if "discrete" in options.cases:
+        discrete(options.seeds, options.rows)
+
+
+if __name__ == "__main__":
+    main()
