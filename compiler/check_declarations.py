@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from causalc.compiler import declaration_messages as d
 from causalc.compiler import messages as m
 from causalc.compiler.check_values import check_value
 from causalc.compiler.checked import CheckedData
@@ -76,18 +77,18 @@ def _data(statement: DataStatement, scope: Scope) -> CheckedData:
 
 def _path(call: Call, scope: Scope) -> str:
     if call.name not in SOURCES:
-        scope.say(m.UnknownSource(call.name_span, call.name, tuple(SOURCES)))
+        scope.say(d.UnknownSource(call.name_span, call.name, tuple(SOURCES)))
         return ""
     scope.check_options(f"`{call.name}`", call.options, call.option_spans, SOURCES[call.name])
     match call.args:
         case (Parameter(name, span=span),):
-            scope.say(m.ParameterOutsideQuery(span, name))
+            scope.say(d.ParameterOutsideQuery(span, name))
         case (Literal(str(path), span=span),):
             if path:
                 return path
-            scope.say(m.EmptyPath(span))
+            scope.say(d.EmptyPath(span))
         case _:
-            scope.say(m.SourcePath(call.span, call.name))
+            scope.say(d.SourcePath(call.span, call.name))
     return ""
 
 
@@ -100,11 +101,11 @@ def _columns(statement: DataStatement, scope: Scope) -> tuple[str | None, dict[s
         if column and option in scope.latent:
             scope.is_variable(Name(option, span), "column")
         elif column and scope.graph_known and option not in scope.observed:
-            scope.say(m.UnknownDataOption(span, option, known))
+            scope.say(d.UnknownDataOption(span, option, known))
         elif isinstance(value, Parameter):
-            scope.say(m.ParameterOutsideQuery(value.span, value.name))
+            scope.say(d.ParameterOutsideQuery(value.span, value.name))
         elif not isinstance(value, Literal) or not isinstance(value.value, str):
-            scope.say(m.NotAColumn(value.span, option))
+            scope.say(d.NotAColumn(value.span, option))
         elif column:
             columns[option] = value.value
         else:
@@ -128,21 +129,21 @@ def _family(statement: ModelStatement, scope: Scope) -> None:
     call, name = statement.family, statement.variable.text
     family = FAMILIES.get(call.name)
     if family is None:
-        scope.say(m.UnknownFamily(call.name_span, call.name, tuple(FAMILIES)))
+        scope.say(d.UnknownFamily(call.name_span, call.name, tuple(FAMILIES)))
         return
     if call.args:
         example = next(iter(family.options)) + "=..."
-        scope.say(m.Unnamed(call.args[0].span, call.name, example))
+        scope.say(d.Unnamed(call.args[0].span, call.name, example))
     scope.check_options(f"`{call.name}`", call.options, call.option_spans, family.options)
     kind = scope.kinds.get(name)
     if kind is None:
         return
     if call.name not in fitting(kind):
-        scope.say(m.UnfitFamily(call.name_span, call.name, name, str(kind), fitting(kind)))
+        scope.say(d.UnfitFamily(call.name_span, call.name, name, str(kind), fitting(kind)))
         return
     for option, value in call.options:
         if option == "backbone" and kind.name != "image" and _word(value) in IMAGE_BACKBONES:
-            scope.say(m.UnfitBackbone(value.span, str(_word(value)), name, str(kind)))
+            scope.say(d.UnfitBackbone(value.span, str(_word(value)), name, str(kind)))
 
 
 def _word(value: object) -> object:

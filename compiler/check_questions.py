@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from causalc.compiler import declaration_messages as d
 from causalc.compiler import messages as m
 from causalc.compiler.check_values import check_value
 from causalc.compiler.checked import CheckedCheck, CheckedEstimate, CheckedQuery, CheckedSample
@@ -105,7 +106,7 @@ def _check_fixed(assignment: Assignment, scope: Scope) -> None:
     if value is None:
         scope.say(m.FreeInEstimate(assignment.span, name_text(assignment.name)))
     elif isinstance(value, Parameter):
-        scope.say(m.ParameterOutsideQuery(value.span, value.name))
+        scope.say(d.ParameterOutsideQuery(value.span, value.name))
     else:
         check_value(assignment.name.text, value, scope)
 
@@ -117,7 +118,7 @@ def _check_predicate(function: str, predicate: Predicate, scope: Scope) -> None:
             scope.say(m.NoMean(name.span, function, name.text, str(kind)))
         return
     if isinstance(predicate.value, Parameter):
-        scope.say(m.ParameterOutsideQuery(predicate.value.span, predicate.value.name))
+        scope.say(d.ParameterOutsideQuery(predicate.value.span, predicate.value.name))
     elif kind is not None and predicate.comparison not in _comparisons(kind):
         scope.say(m.NotComparable(predicate.span, name.text, str(kind), predicate.comparison))
     else:
@@ -184,7 +185,7 @@ def check_sample(statement: SampleStatement, scope: Scope) -> CheckedSample:
     if found:
         _check_complete(statement, found, scope)
     if not statement.path:
-        scope.say(m.EmptyPath(statement.span))
+        scope.say(d.EmptyPath(statement.span))
     values = {k: plain(v) for k, v in given.items() if not isinstance(v, Parameter)}
     n, seed = values.pop("n", None), values.pop("seed", None)
     whole = n if isinstance(n, int) else 0
@@ -193,9 +194,9 @@ def check_sample(statement: SampleStatement, scope: Scope) -> CheckedSample:
 
 def _check_option(name: str, value: Value, scope: Scope) -> None:
     if isinstance(value, Parameter):
-        scope.say(m.ParameterOutsideQuery(value.span, value.name))
+        scope.say(d.ParameterOutsideQuery(value.span, value.name))
     elif not accepts(SAMPLE[name], value):
-        scope.say(m.BadOption(value.span, value_text(value), name, describe(SAMPLE[name])))
+        scope.say(d.BadOption(value.span, value_text(value), name, describe(SAMPLE[name])))
 
 
 def _inputs(query: Query) -> dict[str, Assignment]:
@@ -220,7 +221,7 @@ def _check_input(name: Name, value: Value, found: QueryStatement, scope: Scope) 
             scope.say(m.UnknownInput(name.span, found.name.text, name.text, known))
         return
     if isinstance(value, Parameter):
-        scope.say(m.ParameterOutsideQuery(value.span, value.name))
+        scope.say(d.ParameterOutsideQuery(value.span, value.name))
         return
     for assignment in (*query.do, *query.given):
         parameter = isinstance(assignment.value, Parameter) and assignment.value.name == name.text

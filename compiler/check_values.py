@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from causalc.compiler import messages as m
+from causalc.compiler import declaration_messages as d
 from causalc.compiler.kinds import Kind
 from causalc.compiler.scope import Scope
 from causalc.grammar.printer import value_text
@@ -23,13 +23,13 @@ def check_value(name: str, value: Value, scope: Scope) -> None:
         case Parameter():
             pass
         case Symbol(text, span=span):
-            scope.say(m.BareWord(span, text))
+            scope.say(d.BareWord(span, text))
         case Sequence(items, span=span):
             _check_list(name, items, kind, value, scope)
         case Literal(inner) if kind is not None and kind.levels is not None:
             if not any(_same(inner, level) for level in kind.levels):
                 levels = tuple(value_text(Literal(level)) for level in kind.levels)
-                scope.say(m.NotALevel(value.span, value_text(value), name, levels))
+                scope.say(d.NotALevel(value.span, value_text(value), name, levels))
         case Literal(inner) if kind is not None and not _fits(inner, kind):
             _wrong(name, value, kind, scope)
 
@@ -38,18 +38,18 @@ def _check_list(
     name: str, items: tuple[Value, ...], kind: Kind | None, value: Value, scope: Scope
 ) -> None:
     if kind is not None and kind.name != "vector":
-        scope.say(m.ListForOne(value.span, name))
+        scope.say(d.ListForOne(value.span, name))
         return
     numbers = all(isinstance(i, Literal) and _is_number(i.value) for i in items)
     if not numbers or (kind is not None and len(items) != kind.size):
         wanted = f"a list of {kind.size} numbers" if kind else "a list of numbers"
         declared = str(kind) if kind else "vector"
-        scope.say(m.WrongValue(value.span, _shortened(value), name, declared, wanted))
+        scope.say(d.WrongValue(value.span, _shortened(value), name, declared, wanted))
 
 
 def _wrong(name: str, value: Value, kind: Kind, scope: Scope) -> None:
     wanted = WANTED.get(kind.name) or f"a list of {kind.size} numbers"
-    scope.say(m.WrongValue(value.span, _shortened(value), name, str(kind), wanted))
+    scope.say(d.WrongValue(value.span, _shortened(value), name, str(kind), wanted))
 
 
 def _shortened(value: Value) -> str:

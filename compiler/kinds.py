@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from causalc.compiler import messages as m
+from causalc.compiler import declaration_messages as d
 from causalc.errors import CausalcError
 from causalc.grammar import parse_kind as parse_call
 from causalc.grammar.diagnostic import LanguageError, Message, did_you_mean
@@ -123,18 +123,18 @@ def _value(value: Plain) -> Value:
 def _problem(call: Call) -> Message | None:
     found = CHECKS.get(call.name)
     if found is None:
-        return m.UnknownKind(call.name_span, call.name, tuple(CHECKS))
+        return d.UnknownKind(call.name_span, call.name, tuple(CHECKS))
     usage, allowed, check = found
     for value in (*call.args, *(v for _, v in call.options)):
         if isinstance(value, Parameter):
-            return m.ParameterOutsideQuery(value.span, value.name)
+            return d.ParameterOutsideQuery(value.span, value.name)
     for i, (name, value) in enumerate(call.options):
         if name not in allowed:
             at = call.option_spans[i] if call.option_spans else call.span
             meant = did_you_mean(name, allowed)
-            return m.UnknownKindOption(at, call.name, name, meant or "", tuple(allowed), usage)
+            return d.UnknownKindOption(at, call.name, name, meant or "", tuple(allowed), usage)
         if not allowed[name](value):
-            return m.BadKindOption(value.span, call.name, name, usage)
+            return d.BadKindOption(value.span, call.name, name, usage)
     return check(call, usage)
 
 
@@ -151,16 +151,16 @@ def _text(value: Value) -> bool:
 
 
 def _nothing(call: Call, usage: str) -> Message | None:
-    return m.KindArguments(call.span, call.name, "takes no arguments", usage) if call.args else None
+    return d.KindArguments(call.span, call.name, "takes no arguments", usage) if call.args else None
 
 
 def _sizes(count: int, high: int, want: str) -> Callable[[Call, str], Message | None]:
     def check(call: Call, usage: str) -> Message | None:
         if len(call.args) != count:
-            return m.KindArguments(call.span, call.name, f"takes {want}", usage)
+            return d.KindArguments(call.span, call.name, f"takes {want}", usage)
         for value in call.args:
             if not _whole(1, high)(value):
-                return m.KindSize(value.span, call.name, high, usage)
+                return d.KindSize(value.span, call.name, high, usage)
         return None
 
     return check
@@ -170,12 +170,12 @@ def _levels(call: Call, usage: str) -> Message | None:
     if not call.args:
         if call.name == "binary":
             return None
-        return m.KindArguments(call.span, call.name, "needs its levels or their number", usage)
+        return d.KindArguments(call.span, call.name, "needs its levels or their number", usage)
     for value in call.args:
         if isinstance(value, Symbol):
-            return m.BareLevel(value.span, value.text)
+            return d.BareLevel(value.span, value.text)
         if not isinstance(value, Literal) or isinstance(value.value, float):
-            return m.BadLevel(value.span, call.name, usage)
+            return d.BadLevel(value.span, call.name, usage)
     labels = [value.value for value in call.args if isinstance(value, Literal)]
     if len(labels) == 1:
         return _number_of_levels(call, labels[0], usage)
@@ -184,25 +184,25 @@ def _levels(call: Call, usage: str) -> Message | None:
 
 def _number_of_levels(call: Call, number: Plain, usage: str) -> Message | None:
     if call.name == "binary" or type(number) is not int:
-        return m.OneLevel(call.args[0].span, call.name, usage)
+        return d.OneLevel(call.args[0].span, call.name, usage)
     if number < 2:
-        return m.TooFewLevels(call.args[0].span, call.name, str(number))
+        return d.TooFewLevels(call.args[0].span, call.name, str(number))
     if number > MAX_LEVELS:
-        return m.TooManyLevels(call.args[0].span, MAX_LEVELS)
+        return d.TooManyLevels(call.args[0].span, MAX_LEVELS)
     return None
 
 
 def _labels(call: Call, labels: list[Plain], usage: str) -> Message | None:
     if call.name == "binary" and len(labels) != 2:
-        return m.KindArguments(call.span, "binary", "has exactly two levels", usage)
+        return d.KindArguments(call.span, "binary", "has exactly two levels", usage)
     if len({type(label) for label in labels}) > 1:
-        return m.MixedLevels(call.span, call.name)
+        return d.MixedLevels(call.span, call.name)
     if len(labels) > MAX_LEVELS:
-        return m.TooManyLevels(call.span, MAX_LEVELS)
+        return d.TooManyLevels(call.span, MAX_LEVELS)
     first: dict[Plain, Value] = {}
     for value, label in zip(call.args, labels, strict=True):
         if label in first:
-            return m.RepeatedLevel(value.span, str(label), first[label].span)
+            return d.RepeatedLevel(value.span, str(label), first[label].span)
         first[label] = value
     return None
 

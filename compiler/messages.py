@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from causalc.grammar.diagnostic import Message, Note, did_you_mean, listed
+from causalc.grammar.diagnostic import Message, Note, listed, suggest
 from causalc.grammar.printer import name_text
 from causalc.grammar.source import Span
-
-
-def _meant(word: str, known: tuple[str, ...], otherwise: str) -> str:
-    found = did_you_mean(word, known)
-    return f"did you mean {_ticks(found)}?" if found else otherwise
-
-
-def _ticks(name: str) -> str:
-    written = name_text(name)
-    return written if written.startswith("`") else f"`{written}`"
-
 
 # ---- graph
 
@@ -101,7 +90,7 @@ class UnknownVariable(Message):
     known: tuple[str, ...]
 
     def remedy(self) -> str:
-        return _meant(self.name, self.known, f"the graph has {listed(map(name_text, self.known))}")
+        return suggest(self.name, self.known, f"the graph has {listed(map(name_text, self.known))}")
 
 
 @dataclass(frozen=True)
@@ -155,7 +144,7 @@ class UnknownQuery(Message):
     def remedy(self) -> str:
         if not self.known:
             return f"write  query {name_text(self.name)} = P(Y | do(X))"
-        return _meant(self.name, self.known, f"the queries are {listed(self.known)}")
+        return suggest(self.name, self.known, f"the queries are {listed(self.known)}")
 
 
 @dataclass(frozen=True)
@@ -175,298 +164,6 @@ class OddQueryName(Message):
     help = "it becomes the name of a function and of files: use letters, digits and _"
     name: str
     subject: str
-
-
-# ---- kinds
-
-
-@dataclass(frozen=True)
-class UnknownKind(Message):
-    what = "`{name}` is not a kind of variable"
-    name: str
-    known: tuple[str, ...]
-
-    def remedy(self) -> str:
-        synonyms = {
-            "bool": "binary",
-            "boolean": "binary",
-            "float": "real",
-            "continuous": "real",
-            "numeric": "real",
-            "number": "real",
-            "double": "real",
-            "int": "integer",
-            "count": "integer",
-            "string": "text",
-            "str": "text",
-            "enum": "categorical",
-            "factor": "categorical",
-            "discrete": "categorical",
-            "ordered": "ordinal",
-            "array": "vector",
-            "tensor": "vector",
-            "picture": "image",
-        }
-        if self.name.lower() in synonyms:
-            return f"did you mean `{synonyms[self.name.lower()]}`?"
-        return _meant(self.name, self.known, f"the kinds are {listed(self.known)}")
-
-
-@dataclass(frozen=True)
-class KindArguments(Message):
-    what = "`{kind}` {wants}"
-    help = "write {usage}"
-    kind: str
-    wants: str
-    usage: str
-
-
-@dataclass(frozen=True)
-class KindSize(Message):
-    what = "the size of a `{kind}` is a whole number from 1 to {limit}"
-    help = "write {usage}"
-    kind: str
-    limit: int
-    usage: str
-
-
-@dataclass(frozen=True)
-class UnknownKindOption(Message):
-    what = "`{kind}` has no option `{option}`"
-    kind: str
-    option: str
-    meant: str
-    known: tuple[str, ...]
-    usage: str
-
-    def remedy(self) -> str:
-        return f"did you mean `{self.meant}`?" if self.meant else f"write {self.usage}"
-
-
-@dataclass(frozen=True)
-class BadKindOption(Message):
-    what = "this is not a value of the option `{option}` of `{kind}`"
-    help = "write {usage}"
-    kind: str
-    option: str
-    usage: str
-
-
-@dataclass(frozen=True)
-class BareLevel(Message):
-    what = "the level `{word}` stands without quotes"
-    help = 'write "{word}"'
-    word: str
-
-
-@dataclass(frozen=True)
-class BadLevel(Message):
-    what = "the levels of a `{kind}` are strings or whole numbers"
-    help = "write {usage}"
-    kind: str
-    usage: str
-
-
-@dataclass(frozen=True)
-class OneLevel(Message):
-    what = "a `{kind}` variable has at least two levels"
-    help = "write {usage}"
-    kind: str
-    usage: str
-
-
-@dataclass(frozen=True)
-class TooFewLevels(Message):
-    what = "a `{kind}` variable has at least two levels, not {number}"
-    help = "give the number of its levels, {kind}(2) or more, or name them"
-    kind: str
-    number: str
-
-
-@dataclass(frozen=True)
-class TooManyLevels(Message):
-    what = "a variable cannot have more than {limit} levels"
-    help = "declare it `integer`, or group its levels"
-    limit: int
-
-
-@dataclass(frozen=True)
-class MixedLevels(Message):
-    what = "the levels of this `{kind}` are of several types"
-    help = "write all of them as strings, or all as whole numbers, as in the data"
-    kind: str
-
-
-@dataclass(frozen=True)
-class RepeatedLevel(Message):
-    what = "the level `{level}` is given twice"
-    help = "keep one of them"
-    level: str
-    first: Span
-
-    def notes(self) -> tuple[Note, ...]:
-        return (Note("first given here", self.first),)
-
-
-# ---- values
-
-
-@dataclass(frozen=True)
-class BareWord(Message):
-    what = "`{word}` stands without quotes where a value belongs"
-    help = 'write "{word}" for the value, or ${word} for a parameter given when the program runs'
-    word: str
-
-
-@dataclass(frozen=True)
-class NotALevel(Message):
-    what = "{value} is not a level of `{name}`"
-    value: str
-    name: str
-    levels: tuple[str, ...]
-
-    def remedy(self) -> str:
-        if did_you_mean(self.value.strip('"'), (level.strip('"') for level in self.levels)):
-            bare = {level.strip('"'): level for level in self.levels}
-            return f"did you mean {bare[did_you_mean(self.value.strip(chr(34)), bare) or '']}?"
-        if len(self.levels) > 12:
-            return f"its levels run from {self.levels[0]} to {self.levels[-1]}"
-        return f"its levels are {listed(self.levels)}"
-
-
-@dataclass(frozen=True)
-class WrongValue(Message):
-    what = "{value} is not a value of `{name}`, which is declared `{kind}`"
-    help = "give {wanted}"
-    value: str
-    name: str
-    kind: str
-    wanted: str
-
-
-@dataclass(frozen=True)
-class ListForOne(Message):
-    what = "a list is not one value of `{name}`"
-    help = "leave it open and sample once for each value, or give one value"
-    name: str
-
-
-@dataclass(frozen=True)
-class ParameterOutsideQuery(Message):
-    what = "`${name}` cannot stand here: parameters belong to queries"
-    help = "write the value itself; a query takes parameters, P(Y | do(X = $x)), and `sample` gives them"
-    name: str
-
-
-# ---- options
-
-
-@dataclass(frozen=True)
-class UnknownOption(Message):
-    what = "{subject} has no option `{option}`"
-    subject: str
-    option: str
-    known: tuple[str, ...]
-
-    def remedy(self) -> str:
-        if not self.known:
-            return "it takes none: remove this one"
-        return _meant(self.option, self.known, f"its options are {listed(self.known)}")
-
-
-@dataclass(frozen=True)
-class BadOption(Message):
-    what = "{value} is not a value of the option `{option}`"
-    help = "give {wanted}"
-    value: str
-    option: str
-    wanted: str
-
-
-@dataclass(frozen=True)
-class Unnamed(Message):
-    what = "`{callee}` takes its options by name"
-    help = "write {callee}({example})"
-    callee: str
-    example: str
-
-
-# ---- models
-
-
-@dataclass(frozen=True)
-class UnknownFamily(Message):
-    what = "`{name}` is not a model family"
-    name: str
-    known: tuple[str, ...]
-
-    def remedy(self) -> str:
-        return _meant(self.name, self.known, f"the families are {listed(self.known)}")
-
-
-@dataclass(frozen=True)
-class UnfitFamily(Message):
-    what = "`{family}` cannot model `{name}`, which is declared `{kind}`"
-    family: str
-    name: str
-    kind: str
-    fitting: tuple[str, ...]
-
-    def remedy(self) -> str:
-        return f"use {listed((f'`{f}`' for f in self.fitting), 'or')}"
-
-
-@dataclass(frozen=True)
-class UnfitBackbone(Message):
-    what = "the backbone `{backbone}` is for images, and `{name}` is declared `{kind}`"
-    help = 'write backbone="mlp", or leave the option out'
-    backbone: str
-    name: str
-    kind: str
-
-
-# ---- data
-
-
-@dataclass(frozen=True)
-class UnknownSource(Message):
-    what = "`{name}` is not a kind of data"
-    name: str
-    known: tuple[str, ...]
-
-    def remedy(self) -> str:
-        return _meant(self.name, self.known, f"data are read by {listed(self.known, 'or')}")
-
-
-@dataclass(frozen=True)
-class SourcePath(Message):
-    what = "`{source}` takes the path of the data, and nothing else without a name"
-    help = 'write {source}("path")'
-    source: str
-
-
-@dataclass(frozen=True)
-class UnknownDataOption(Message):
-    what = "`{option}` is neither an option of the data nor a variable of the graph"
-    option: str
-    known: tuple[str, ...]
-
-    def remedy(self) -> str:
-        advice = 'write  split = "train",  or  variable = "column"  for a column of another name'
-        return _meant(self.option, self.known, advice)
-
-
-@dataclass(frozen=True)
-class NotAColumn(Message):
-    what = "a column's name is a string"
-    help = 'write  {name} = "column"'
-    name: str
-
-
-@dataclass(frozen=True)
-class EmptyPath(Message):
-    what = "this path is empty"
-    help = "name a file or a folder"
 
 
 # ---- estimates
@@ -519,7 +216,7 @@ class UnknownCheck(Message):
     known: tuple[str, ...]
 
     def remedy(self) -> str:
-        return _meant(self.name, self.known, f"the checks are {listed(self.known)}")
+        return suggest(self.name, self.known, f"the checks are {listed(self.known)}")
 
 
 @dataclass(frozen=True)
@@ -561,7 +258,7 @@ class UnknownInput(Message):
     known: tuple[str, ...]
 
     def remedy(self) -> str:
-        return _meant(self.name, self.known, f"`sample` takes {listed(self.known)} here")
+        return suggest(self.name, self.known, f"`sample` takes {listed(self.known)} here")
 
 
 @dataclass(frozen=True)

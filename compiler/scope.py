@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from causalc.compiler import declaration_messages as d
 from causalc.compiler import messages as m
 from causalc.compiler.families import Rules, accepts, describe
 from causalc.compiler.kinds import Kind
@@ -58,12 +59,12 @@ class Scope:
         for i, (name, value) in enumerate(options):
             span = spans[i] if i < len(spans) else NOWHERE
             if name not in rules:
-                self.say(m.UnknownOption(span, subject, name, tuple(rules)))
+                self.say(d.UnknownOption(span, subject, name, tuple(rules)))
             elif isinstance(value, Parameter):
-                self.say(m.ParameterOutsideQuery(value.span, value.name))
+                self.say(d.ParameterOutsideQuery(value.span, value.name))
             elif not accepts(rules[name], value):
                 wanted = describe(rules[name])
-                self.say(m.BadOption(value.span, value_text(value), name, wanted))
+                self.say(d.BadOption(value.span, value_text(value), name, wanted))
 
     def once(self, subject: str, names: Iterable[Name]) -> None:
         """Note names that are declared a second time."""

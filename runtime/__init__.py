@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from causalc.runtime.main import main
-    from causalc.runtime.program import FREE, Draw, Input, Models, Query, Row, Run, draw, start
+    from causalc.runtime.program import FREE, Draw, Input, Models, Query, Row, Run, sampling, start
     from causalc.runtime.schema import (
         Schema,
         binary,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from causalc.runtime.specs import diffusion, mixture, softmax, table
 
 _HOMES = {
-    "program": ("FREE", "Draw", "Input", "Models", "Query", "Row", "Run", "draw", "start"),
+    "program": ("FREE", "Draw", "Input", "Models", "Query", "Row", "Run", "sampling", "start"),
     "schema": (
         "Schema",
         "binary",
@@ -56,7 +56,6 @@ __all__ = [
     "binary",
     "categorical",
     "diffusion",
-    "draw",
     "folder",
     "image",
     "inferred",
@@ -65,6 +64,7 @@ __all__ = [
     "mixture",
     "ordinal",
     "real",
+    "sampling",
     "softmax",
     "start",
     "table",

@@ -1,6 +1,6 @@
 """What a generated program is written against: two backends run the same text.
 
-``start`` and ``draw`` choose the backend by what they are given: a ``causalc.Table`` is computed with exactly,
+``start`` and ``sampling`` choose the backend by what they are given: a ``causalc.Table`` is computed with exactly,
 anything else is data to train on.
 """
 
@@ -102,7 +102,7 @@ def start(schema: Schema, data: Any, **options: Any) -> Run:
     return SamplingRun(schema, data, **options)
 
 
-def draw(models: Any, n: int, **options: Any) -> Draw:
+def sampling(models: Any, n: int, **options: Any) -> Draw:
     """Begin drawing ``n`` rows; the exact backend ignores ``n`` and returns probabilities."""
     from causalc.runtime.exact import ExactDraw, ExactModels
 

@@ -1,6 +1,7 @@
 """Estimands as printed, plans as made, programs as emitted, for queries whose answers are in the literature."""
 
 import ast
+import itertools
 
 import numpy as np
 import pytest
@@ -146,7 +147,7 @@ def test_names_never_become_code(name: str) -> None:
         "fit",
         "bootstrap",
         "finish",
-        "draw",
+        "sampling",
         "input",
         "sample",
         "table",
@@ -167,7 +168,7 @@ def test_a_hedge_is_reported() -> None:
 def test_deep_recursion_needs_no_stack() -> None:
     n = 400
     names = [f"V{i}" for i in range(n)]
-    directed = list(zip(names, names[1:], strict=False))
+    directed = list(itertools.pairwise(names))
     graph = causalc.Graph.from_edges(names, directed, list(zip(names, names[2:], strict=False)))
     estimand = causalc.identify(f"P({names[-1]} | do({names[0]}))", graph)
     assert estimand.derivation.steps
