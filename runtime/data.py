@@ -62,7 +62,7 @@ class Columns(Mapping[str, np.ndarray]):
             little = values.astype(values.dtype.newbyteorder("<"), copy=False)
             digest = hashlib.sha256(json.dumps(self.schema[name].to_json()).encode())
             digest.update(json.dumps([values.dtype.str[-2:], values.shape]).encode())
-            digest.update(memoryview(little).cast("B") if little.size else b"")
+            digest.update(little.tobytes())
             self._hashes[name] = digest.hexdigest()
         return self._hashes[name]
 
@@ -149,7 +149,7 @@ def _canonical(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
         raise CausalcError(
             f"{name}, row {row}: {array[row]} is not a whole number; declare the variable real()."
         )
-    return rounded.astype(np.int64)
+    return np.asarray(rounded, np.int64)
 
 
 def _numbers(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:

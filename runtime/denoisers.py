@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 from torch.nn import functional
 
@@ -35,7 +35,7 @@ class ResidualDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, shape: Mapping[str, Any], width: int = 128, depth: int = 3) -> None:
         super().__init__()
-        known = Shape.from_json(shape)  # type: ignore[arg-type]
+        known = Shape.from_json(shape)
         d = sum(slot_width(kind) for _, kind in known.targets)
         self.fine = all(not k.discrete and k.name != "image" for _, k in known.targets)
         self.fine = self.fine and d <= _PERIODIC_WIDTH

@@ -186,7 +186,7 @@ def _forward(
         share = torch.from_numpy(low[where] + uniform * (high[where] - low[where]))
         spread = np.clip(torch.special.ndtri(share).numpy(), z[first][where], z[keep][where])
         coded = np.where(exact, spread, coded)
-    return coded + _beyond(values, x[0], x[-1], *_slopes(x, z))
+    return np.asarray(coded + _beyond(values, x[0], x[-1], *_slopes(x, z)))
 
 
 def _slopes(x: np.ndarray, z: np.ndarray) -> tuple[float, float]:
@@ -205,4 +205,4 @@ def _backward(coded: np.ndarray, state: Mapping[str, tuple[float, ...]]) -> np.n
     x, z = np.array(state["x"]), np.array(state["z"])
     low, high = _slopes(x, z)
     inner = np.interp(coded, z, x)
-    return inner + _beyond(coded, z[0], z[-1], 1 / max(low, 1e-9), 1 / max(high, 1e-9))
+    return np.asarray(inner + _beyond(coded, z[0], z[-1], 1 / max(low, 1e-9), 1 / max(high, 1e-9)))

@@ -25,9 +25,20 @@ Arrays = Mapping[str, np.ndarray]
 class Model(Protocol):
     """Anything a network may draw from: a trained conditional, or real rows."""
 
-    key: str
-    targets: tuple[str, ...]
-    inputs: tuple[str, ...]
+    @property
+    def key(self) -> str:
+        """What identifies the model: equal keys, equal models."""
+        ...
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The variables it draws."""
+        ...
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The variables it needs."""
+        ...
 
     def sample(self, n: int, inputs: Arrays, noise: Noise) -> tuple[np.ndarray, ...]:
         """Draw ``n`` rows given canonical input columns; canonical columns, one a target."""

@@ -150,7 +150,8 @@ def to_array(name: str, values: Any) -> np.ndarray:
     if isinstance(values, np.ndarray) and values.dtype.kind in "iufb":
         array = values
     else:
-        array = _objects(list(values) if isinstance(values, Iterable) else [values])
+        many = isinstance(values, Iterable) and not isinstance(values, str | bytes | dict)
+        array = _objects(list(values)) if many else np.empty(())
     if array.ndim == 0:
         raise CausalcError(f"Column {name!r}: expected one value a row, got a single value.")
     return array

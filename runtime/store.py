@@ -14,6 +14,7 @@ import re
 import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -49,15 +50,11 @@ class Store:
     """Finished stages under one folder; ``Store(None)`` keeps them until it is collected."""
 
     def __init__(self, root: str | Path | None) -> None:
-        self._scratch = None if root else tempfile.TemporaryDirectory(prefix="causalc-")
-        self.root = Path(root) if root else Path(self._scratch.name)  # type: ignore[union-attr]
+        self.root = Path(root) if root else Path(tempfile.mkdtemp(prefix="causalc-"))
+        if not root:
+            self._close = weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)
         if self.root.exists() and not self.root.is_dir():
             raise CausalcError(f"{self.root}: the store must be a folder, this is a file.")
-
-    def close(self) -> None:
-        """Delete the folder of a ``Store(None)``; a named folder is left alone."""
-        if self._scratch is not None:
-            self._scratch.cleanup()
 
     def folder(self, key: str) -> Path:
         """Return where the stage of ``key`` lies, finished or not."""

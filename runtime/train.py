@@ -164,7 +164,8 @@ class _Average:
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.module = copy.deepcopy(module).eval()
-        self._shadow, self._current = list(self.module.parameters()), list(module.parameters())
+        self._shadow: list[torch.Tensor] = list(self.module.parameters())
+        self._current: list[torch.Tensor] = list(module.parameters())
         self._decay, self._step = decay, 0
 
     @torch.no_grad()
@@ -190,7 +191,7 @@ def _take(rows: Tensors, index: torch.Tensor, setting: Setting) -> Tensors:
 
 
 def _held(rows: Tensors, held: torch.Tensor, setting: Setting) -> list[Tensors]:
-    return [_take(rows, part, setting) for part in held.split(1024)]
+    return [_take(rows, part, setting) for part in torch.split(held, 1024)]
 
 
 def _batches(

@@ -81,7 +81,7 @@ def defensive(
 def mix(log_p: np.ndarray, log_q: np.ndarray, e: float) -> np.ndarray:
     """Return ``log((1 - e) p + e q)`` without overflow."""
     if e == 0:
-        return np.maximum(log_p, -700.0)
+        return np.asarray(np.maximum(log_p, -700.0))
     return np.asarray(np.logaddexp(np.log1p(-e) + log_p, np.log(e) + log_q))
 
 

@@ -114,7 +114,8 @@ class FittedMixture:
             spread = torch.linalg.solve_triangular(
                 factor[each, k], batch[" e"][:, :, None], upper=False
             )
-            return means[each, k] + spread[:, :, 0]
+            drawn: torch.Tensor = means[each, k] + spread[:, :, 0]
+            return drawn
 
         return {name: in_batches(draw, rows, n, device_of(self.module))}
 

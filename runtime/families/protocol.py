@@ -63,7 +63,10 @@ class Setting:
 class Fitted(Protocol):
     """A trained conditional over encoded tensors (see ``encode``)."""
 
-    shape: Shape
+    @property
+    def shape(self) -> Shape:
+        """The targets and inputs."""
+        ...
 
     def sample(self, n: int, inputs: Tensors, noise: Noise) -> dict[str, torch.Tensor]:
         """Draw one row of targets for each of ``n`` input rows; encoded tensors on the CPU."""
