@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from causalc.errors import CausalcError
+from causalc.grammar.printer import name_text
 from causalc.grammar.source import INVISIBLE, Source, Span
 
 SHOWN = 20
@@ -112,3 +113,12 @@ def listed(words: Iterable[str], last: str = "and") -> str:
         if items
         else ""
     )
+
+
+def suggest(word: str, known: Iterable[str], otherwise: str) -> str:
+    """The help for an unknown word: the nearest known one, or else ``otherwise``."""
+    found = did_you_mean(word, known)
+    if found is None:
+        return otherwise
+    written = name_text(found)
+    return f"did you mean {written}?" if written.startswith("`") else f"did you mean `{written}`?"

@@ -9,19 +9,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from causalc.grammar import unexpected as u
 from causalc.grammar.diagnostic import Message
+from causalc.grammar.place import Place, opens_line, place_at
 from causalc.grammar.printer import name_text
 from causalc.grammar.source import INVISIBLE, Source, Span
 
-WORDS = re.compile(
-    r'(?P<skip>\s+|(?:#|//)[^\n\r]*)|(?P<string>"(?:[^"\\\n\r]|\\.)*")|(?P<quoted>`(?:[^`\n\r]|``)*`)'
-    r"|(?P<word>[^\W\d]\w*(?:\.\w+)*)|(?P<number>[\d.][\w.]*)"
-    r"|(?P<arrow><->|<-@|@->|@-@|@--|--@|<--|-->|--|<=>|=>|->|<-|[→←↔])|(?P<mark>[=!<>]=|.)",
-    re.DOTALL,
-)
 OPEN_ENDED = (":", "=", ",", "+", "-", "*", "/")
 ARITHMETIC = ("+", "-", "*", "/", "<", ">", "==", "<=", ">=", "!=")
 ORDINARY = ("==", "!=", ">=", "<=", *"(){}[]|,;:=+-*/<>~@")
@@ -72,82 +66,9 @@ NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """One word or mark of a text, however wrong the text may be."""
-
-    kind: str
-    text: str
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the parser stopped: the words before it and the word there, ``None`` at the end."""
-
-    before: tuple[Word, ...]
-    here: Word | None
-    after: Word | None
-    expected: frozenset[str]
-    source: Source
-    start: str
-
-    @property
-    def last(self) -> Word | None:
-        """The word before the place."""
-        return self.before[-1] if self.before else None
-
-    @property
-    def open_brackets(self) -> tuple[Word, ...]:
-        """The brackets that are open at the place, outermost first."""
-        stack: list[Word] = []
-        for word in self.before:
-            if word.text in u.CLOSERS and word.kind == "mark":
-                stack.append(word)
-            elif stack and word.kind == "mark" and word.text == u.CLOSERS[stack[-1].text]:
-                stack.pop()
-        return tuple(stack)
-
-    @property
-    def statement(self) -> Word | None:
-        """The keyword of the statement that the place is in."""
-        depth, found = 0, None
-        for word in self.before:
-            depth += (word.text in u.CLOSERS) - (word.text in u.CLOSERS.values())
-            if depth == 0 and word.kind == "word" and word.text in u.STATEMENTS:
-                found = word
-        return found
-
-    def seen(self, *texts: str) -> bool:
-        """Whether the words before the place end in these."""
-        return tuple(w.text for w in self.before[-len(texts) :]) == texts
-
-    @property
-    def span(self) -> Span:
-        """The place itself."""
-        end = len(self.source.text.rstrip())
-        return self.here.span if self.here else Span(end, end + 1)
-
-    @property
-    def found(self) -> str:
-        """The word there, as a message calls it."""
-        if self.here is None:
-            return "the end of the text"
-        text = self.here.text if len(self.here.text) <= 40 else self.here.text[:39] + "…"
-        return text if self.here.kind == "quoted" else f"`{text}`"
-
-
 def explain(source: Source, offset: int, expected: frozenset[str], start: str) -> Message:
     """The message for a parse that stopped at ``offset``, where ``expected`` could stand."""
-    found = [
-        Word(str(match.lastgroup), match[0], Span(*match.span()))
-        for match in WORDS.finditer(source.text)
-        if match.lastgroup != "skip"
-    ]
-    before = tuple(w for w in found if w.span.start < offset)
-    rest = [w for w in found if w.span.start >= offset]
-    here, after = (*rest[:2], None, None)[:2]
-    place = Place(before, here, after, expected, source, start)
+    place = place_at(source, offset, expected, start)
     for rule in RULES:
         message = rule(place)
         if message is not None:
@@ -248,7 +169,7 @@ def _brackets(p: Place) -> Message | None:
         for w in (*p.before, *((p.here,) if p.here else ()))
         if w.span.start > stack[-1].span.start
     ]
-    swallowed = [w for w in inside if w.text != "latent" and _opens_line(w, p.source)]
+    swallowed = [w for w in inside if w.text != "latent" and opens_line(w, p.source)]
     if swallowed:
         return u.Unclosed(
             stack[-1].span, stack[-1].text, f"`{swallowed[0].text}`", swallowed[0].span
@@ -258,14 +179,6 @@ def _brackets(p: Place) -> Message | None:
     return None
 
 
-def _opens_line(word: Word, source: Source) -> bool:
-    """Whether a word is a statement's keyword at the start of a line."""
-    if word.text not in u.STATEMENTS or word.kind != "word":
-        return False
-    line_start = source.text.rfind("\n", 0, word.span.start) + 1
-    return not source.text[line_start : word.span.start].strip()
-
-
 def _unfinished(p: Place) -> Message | None:
     """A keyword that the parser took for a name, because the statement before it stops short."""
     if p.start != "script" or p.open_brackets:
@@ -273,7 +186,7 @@ def _unfinished(p: Place) -> Message | None:
     words = (*p.before, *((p.here,) if p.here else ()))
     for i in range(len(words) - 1, max(len(words) - 4, 1), -1):
         last = words[i - 1]
-        if _opens_line(words[i], p.source) and (
+        if opens_line(words[i], p.source) and (
             last.text in OPEN_ENDED or last.text in u.STATEMENTS
         ):
             earlier = Place(words[:i], None, None, frozenset(), p.source, p.start).statement
