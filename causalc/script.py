@@ -8,20 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from causalc.compiler.answer import Estimand, Question, solve
+from causalc.compiler.check import check
+from causalc.compiler.checked import CheckedData
 from causalc.compiler.graph import Graph
 from causalc.compiler.identify import NotIdentifiable
+from causalc.compiler.kinds import Kind
 from causalc.compiler.pipeline import compile_estimands
 from causalc.compiler.view import Spec
 from causalc.errors import CausalcError
 from causalc.grammar import parse, parse_graph
-from causalc.grammar.tree import (
-    Call,
-    DataStatement,
-    LatentStatement,
-    SampleStatement,
-    Script,
-    TrainStatement,
-)
+from causalc.grammar.tree import Call, GraphSpec, Script
 from causalc.grammar.values import Sequence, Value
 from causalc.program import Program
 
@@ -52,27 +48,43 @@ class Job:
     program: Program | None
     refused: Mapping[str, NotIdentifiable]
     estimands: Mapping[str, Estimand]
-    data: DataStatement | None
+    data: CheckedData | None
     options: Mapping[str, Any]
     samples: tuple[Sample, ...]
 
     def source(self) -> Any:
-        """The data statement as what the runtime reads; paths are relative to the script."""
-        from causalc.runtime import folder
+        """The data statement as what the runtime reads; paths are relative to the script.
 
+        Columns that the script renames are renamed here.
+        """
         if self.data is None:
-            raise CausalcError(
-                f'{self.path}: no data; add `data rows = csv("rows.csv")` or name a file with --data'
-            )
-        call = self.data.source
-        arguments = [plain(a) for a in call.args]
-        if not arguments or not isinstance(arguments[0], str):
-            raise CausalcError(f"{self.path}: `data {self.data.name.text}` needs a path in quotes")
-        place = self.path.parent / arguments[0]
-        if call.name == "folder":
-            table = dict(call.options).get("table")
-            return folder(place, table=str(plain(table))) if table is not None else folder(place)
-        return place
+            hint = 'add `data rows = csv("rows.csv")` or name a file with --data'
+            raise CausalcError(f"{self.path}: no data to train on; {hint}")
+        place = self.path.parent / self.data.path
+        if self.data.format == "folder":
+            from causalc.runtime import folder
+
+            table = self.data.options.get("table")
+            return folder(place) if table is None else folder(place, table=str(table))
+        return _renamed(place, self.data.columns) if self.data.columns else place
+
+
+def _renamed(place: Path, columns: Mapping[str, str]) -> Any:
+    """A table whose columns are called otherwise than the variables: ``columns`` maps variable to column."""
+    from pyarrow import csv, feather, lib, parquet
+
+    readers = {".csv": csv.read_csv, ".parquet": parquet.read_table}
+    try:
+        table = readers.get(place.suffix, feather.read_table)(place)
+    except (OSError, lib.ArrowException) as error:
+        raise CausalcError(f"{place}: cannot be read ({error})") from None
+    missing = [c for c in columns.values() if c not in table.column_names]
+    if missing:
+        raise CausalcError(
+            f"{place}: there is no column `{missing[0]}`; it has {', '.join(table.column_names[:12])}"
+        )
+    variable = {column: name for name, column in columns.items()}
+    return table.rename_columns([variable.get(c, c) for c in table.column_names])
 
 
 def plain(value: Value) -> Any:
@@ -105,72 +117,56 @@ def read(path: str | Path) -> Script:
     return parse(text, str(source))
 
 
-def load_graph(script: Script, path: Path) -> Graph:
-    """The graph of a script, inline or from a DAGitty, DOT or GML file beside it."""
-    statement = script.graph
-    if statement is None:
-        raise CausalcError(f"{path}: no graph; add `graph {{ X -> Y }}`")
-    latent = [n.text for s in script.statements if isinstance(s, LatentStatement) for n in s.names]
-    if statement.spec is not None:
-        given = statement.spec
-        return Graph.from_edges(
-            given.nodes, given.directed, given.bidirected, (*given.latents, *latent)
-        )
-    source = path.parent / str(statement.path)
+def load_graph(place: Path) -> GraphSpec:
+    """A graph file beside a script: DAGitty or the edge language, DOT (.dot, .gv) or GML (.gml)."""
     try:
-        text = source.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CausalcError(
-            f"{path}: graph file {source} cannot be read ({error.strerror})"
-        ) from None
-    from causalc.compiler import convert
+        text = place.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise CausalcError(f"{place}: the graph file cannot be read ({reason})") from None
+    if place.suffix in (".dot", ".gv", ".gml"):
+        from causalc.compiler import convert
 
-    if source.suffix in (".dot", ".gv"):
-        graph = convert.from_dot(text)
-    elif source.suffix == ".gml":
-        graph = convert.from_gml(text)
-    else:
-        found = parse_graph(text)
-        return Graph.from_edges(
-            found.nodes, found.directed, found.bidirected, (*found.latents, *latent)
-        )
-    return Graph.from_edges(graph.nodes, graph.directed, graph.bidirected, latent)
+        graph = convert.from_gml(text) if place.suffix == ".gml" else convert.from_dot(text)
+        return parse_graph(convert.to_text(graph))
+    return parse_graph(text)
 
 
 def compile_script(path: str | Path, strategy: str | None = None) -> Job:
-    """Compile every identifiable query of a script into one program that shares their models."""
+    """Compile every identifiable query of a script into one program that shares their models.
+
+    Raises ``CausalcError`` with every mistake of the script; queries that are not identifiable are
+    in ``Job.refused``.
+    """
     source = Path(path)
     script = read(source)
-    graph = load_graph(script, source)
-    schema = {name.text: spec(s.kind) for s in script.variables for name in s.names}
-    models = {s.variable.text: spec(s.family) for s in script.models}
-    options = {
-        name: plain(value)
-        for s in script.statements
-        if isinstance(s, TrainStatement)
-        for name, value in s.options
-    }
+    checked = check(script, lambda name: load_graph(source.parent / name))
+    schema = {name: kind_spec(kind) for name, kind in checked.schema.items()}
+    models = {name: spec(call) for name, call in checked.models.items()}
+    options = dict(checked.train)
     chosen = strategy or str(options.pop("strategy", "auto"))
     estimands: dict[str, Estimand] = {}
     refused: dict[str, NotIdentifiable] = {}
-    for statement in script.queries:
+    for query in checked.queries:
         try:
-            estimands[statement.name.text] = solve(Question.of(statement.query), graph)
+            estimands[query.name] = solve(Question.of(query.query), checked.graph)
         except NotIdentifiable as reason:
-            refused[statement.name.text] = reason
+            refused[query.name] = reason
     program = None
     if estimands:
+        title = f"Compiled from {source.name}."
         program = Program(
-            compile_estimands(
-                estimands, graph, schema, models, chosen, f"Compiled from {source.name}."
-            )
+            compile_estimands(estimands, checked.graph, schema, models, chosen, title)
         )
-    data = next(iter(script.data), None)
-    samples = tuple(_sample(s) for s in script.samples)
-    return Job(source, script, graph, schema, program, refused, estimands, data, options, samples)
+    data = next((d for d in checked.data if not d.under), None)
+    samples = tuple(
+        Sample(s.query, Path(s.path), s.n, s.seed or 0, s.inputs) for s in checked.samples
+    )
+    return Job(
+        source, script, checked.graph, schema, program, refused, estimands, data, options, samples
+    )
 
 
-def _sample(statement: SampleStatement) -> Sample:
-    options = {name: plain(value) for name, value in statement.options}
-    n, seed = int(options.pop("n", 1000)), int(options.pop("seed", 0))
-    return Sample(statement.query.text, Path(statement.path), n, seed, options)
+def kind_spec(kind: Kind) -> Spec:
+    """A kind as the emitter writes it."""
+    return Spec(kind.name, tuple(kind.args), tuple(kind.options.items()))

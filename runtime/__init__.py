@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from causalc.runtime.main import main
+    from causalc.runtime.command import main
     from causalc.runtime.program import FREE, Draw, Input, Models, Query, Row, Run, sampling, start
     from causalc.runtime.schema import (
         Schema,
@@ -40,7 +40,7 @@ _HOMES = {
     ),
     "specs": ("diffusion", "mixture", "softmax", "table"),
     "sources": ("folder",),
-    "main": ("main",),
+    "command": ("main",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -1,0 +1,68 @@
+"""``python program.py DATA``: the command line of a generated program."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from causalc.errors import CausalcError
+from causalc.runtime.program import Query
+
+
+def main(doc: str | None, train: Callable[..., Any], queries: Mapping[str, Query]) -> None:
+    """Train on a data file and draw from one query; user errors are one line and exit 1."""
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", help="csv, parquet or arrow file with one column a variable")
+    parser.add_argument("--query", choices=list(queries), default=next(iter(queries)))
+    parser.add_argument("-n", type=int, default=1000, help="rows to draw")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--store", default=".causalc", help="folder of trained models")
+    parser.add_argument("--out", help="csv file; without it the first rows are printed")
+    arguments = parser.parse_args()
+    try:
+        _run(arguments, train, queries[arguments.query])
+    except CausalcError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(error.exit_code)
+
+
+def _run(arguments: argparse.Namespace, train: Callable[..., Any], query: Query) -> None:
+    values = _values(arguments.set, query)
+    models = train(Path(arguments.data), store=arguments.store, seed=arguments.seed)
+    frame = query.sample(models, arguments.n, seed=arguments.seed, **values)
+    if arguments.out:
+        frame.to_csv(arguments.out, index=False)
+    else:
+        sys.stdout.write(frame.head(20).to_string() + "\n")
+
+
+def _values(pairs: list[str], query: Query) -> dict[str, Any]:
+    """The parameters set on the command line; every one without a default must be."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        if name not in query.parameters:
+            known = ", ".join(query.parameters) or "none"
+            raise CausalcError(f"--set {pair}: the inputs of this query are: {known}")
+        found[query.parameters[name]] = _number(text)
+    signature = inspect.signature(query.sample).parameters
+    for name, parameter in query.parameters.items():
+        if parameter not in found and signature[parameter].default is inspect.Parameter.empty:
+            raise CausalcError(f"give a value for `{name}`: --set {name}=VALUE")
+    return found
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
