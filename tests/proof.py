@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from oracle.admg import Case, shrink
@@ -28,9 +29,14 @@ class Result:
     identifiable: bool
     error: float = 0.0
     failure: str | None = None
+    mixed_kinds: bool = False
 
     def __str__(self) -> str:
-        return f"{self.case.text()}\nseed: {self.seed}\n{self.failure}"
+        lines = [self.case.text(), f"seed: {self.seed}"]
+        if self.mixed_kinds:
+            kinds = (f"{v}: {_kind(v, self.seed)}" for v in self.case.graph.nodes)
+            lines.append(f"kinds: {'; '.join(kinds)}")
+        return "\n".join([*lines, str(self.failure)])
 
 
 def prove(
@@ -48,7 +54,7 @@ def prove(
     the variables: they change what "auto" chooses, and must not change the answer.
     """
     verdict = identifiable(case)
-    result = Result(case, seed, verdict)
+    result = Result(case, seed, verdict, mixed_kinds=mixed_kinds)
     graph = causalc.Graph.from_edges(case.graph.nodes, case.graph.directed, case.graph.bidirected)
     try:
         estimand = causalc.identify(case.query(), graph)
@@ -64,7 +70,7 @@ def prove(
     rng = np.random.default_rng(seed)
     model = random_scm(case.graph, rng, max_levels=levels, cliques=bool(seed % 2))
     joint = causalc.Table(case.graph.nodes, model.joint())
-    schema = {v: str(rng.choice(KINDS)) for v in case.graph.nodes} if mixed_kinds else None
+    schema = {v: _kind(v, seed) for v in case.graph.nodes} if mixed_kinds else None
     ways = {"estimand": lambda: estimand.evaluate(joint)}
     for s in strategies:
         ways[s] = lambda s=s: causalc.compile(case.query(), graph, schema, strategy=s).exact(joint)
@@ -89,6 +95,11 @@ def _compare(result: Result, way: str, compute: Callable[[], causalc.Table], mod
     if not error <= TOLERANCE:
         return replace(result, failure=f"{way} is wrong by {error:.3g}")
     return result
+
+
+def _kind(variable: str, seed: int) -> str:
+    """A kind that depends on the name and the seed alone, so that it survives shrinking."""
+    return KINDS[crc32(f"{seed} {variable}".encode()) % len(KINDS)]
 
 
 def _flaw(case: Case, error: causalc.NotIdentifiable) -> str | None:
