@@ -7,13 +7,15 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causalc.compiler.answer import Estimand
 from causalc.compiler.pipeline import Compiled
 from causalc.compiler.plan import Plan
 from causalc.errors import CausalcError
-from causalc.table import Fill, Table, determined
+
+if TYPE_CHECKING:
+    from causalc.table import Fill, Table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +70,7 @@ class Program:
         Returns a table over the free do and condition variables, then the outcomes; each slice sums to 1.
         """
         from causalc.runtime import FREE
+        from causalc.table import Table, determined
 
         name = query or next(iter(self.estimands))
         entry = self.module.QUERIES[name]

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from causalc.compiler.answer import Estimand, Question, solve
-from causalc.compiler.emit import emit
 from causalc.compiler.graph import Graph
 from causalc.compiler.lower import Lowering
 from causalc.compiler.passes import PASSES
 from causalc.compiler.plan import Plan, verify
-from causalc.compiler.view import Spec, make
+from causalc.compiler.view import Spec, View, make
 from causalc.errors import CausalcError
 
 STRATEGIES = ("auto", "generate", "reweight")
@@ -25,8 +24,15 @@ class Compiled:
     schema: Mapping[str, Spec | None]
     estimands: Mapping[str, Estimand]
     plan: Plan
-    source: str = field(repr=False)
+    view: View = field(repr=False)
     strategy: str = "auto"
+
+    @property
+    def source(self) -> str:
+        """The program's text, written when it is asked for."""
+        from causalc.compiler.emit import emit
+
+        return emit(self.view)
 
 
 def compile_estimands(
@@ -60,7 +66,7 @@ def compile_estimands(
     texts = [str(e) for e in estimands.values()]
     title = title or "Sample from " + "; ".join(e.question.text for e in estimands.values()) + "."
     view = make(plan, schema, models or {}, texts, title, f"Graph: {_edges(graph)}", __version__)
-    return Compiled(graph, schema, estimands, plan, emit(view), strategy)
+    return Compiled(graph, schema, estimands, plan, view, strategy)
 
 
 def estimate_all(questions: Sequence[tuple[str, Question]], graph: Graph) -> dict[str, Estimand]:
