@@ -11,7 +11,7 @@ from causalc.errors import CausalcError
 from causalc.runtime.data import canonical, labels
 from causalc.runtime.fitted import Arrays, Model, Models
 from causalc.runtime.noise import Noise
-from causalc.runtime.schema import Kind, Schema
+from causalc.runtime.schema import Schema
 from causalc.runtime.sources import to_array
 
 BATCH = 4096
@@ -45,14 +45,14 @@ class Draw:
         kind = self._schema.kind(name)
         if value is None:
             raise CausalcError(f"{name}: give a value, or an array of {self.n} values.")
-        array = _boxed(value, kind)
-        single = array.ndim == len(kind.shape) or (array.shape == kind.shape[:2] != ())
-        rows = array[None] if single else to_array(name, value)
-        if not single and len(rows) != self.n:
-            raise CausalcError(f"{name}: {len(rows)} values for n = {self.n} samples; give 1 or n.")
-        if any(v is None or v is np.nan for v in rows.flat) if rows.dtype.kind == "O" else False:
-            raise CausalcError(f"{name}: the values given hold a missing one.")
-        column = canonical(name, rows, kind, "Input")
+        array = _boxed(value)
+        one = kind.shape[:2] if kind.shape[2:] == (1,) else kind.shape
+        single = array.shape in (kind.shape, one)
+        if not single and (array.ndim == 0 or len(array) != self.n):
+            raise CausalcError(
+                f"{name}: values of shape {array.shape}, expected one {kind} or {self.n} of them."
+            )
+        column = canonical(name, array[None] if single else to_array(name, value), kind, "Input")
         return np.broadcast_to(column, (self.n, *column.shape[1:])) if single else column
 
     def sample(self, model: Model, inputs: Arrays) -> tuple[np.ndarray, ...]:
@@ -87,10 +87,13 @@ class Draw:
         return pd.DataFrame(data)
 
 
-def _boxed(value: Any, kind: Kind) -> np.ndarray:
+def _boxed(value: Any) -> np.ndarray:
     if isinstance(value, str):
         return np.array(value, object)
-    return np.asarray(value) if not hasattr(value, "detach") else value.detach().cpu().numpy()
+    try:
+        return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    except ValueError:  # rows of different shapes: refused as a column
+        return np.empty(len(value), object)
 
 
 class Trace:

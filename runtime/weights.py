@@ -101,8 +101,10 @@ def ratio(log_q: np.ndarray, log_p: np.ndarray, base: np.ndarray | None = None) 
 
 
 def truncate(weights: np.ndarray, most: float) -> np.ndarray:
-    """Return weights cut at ``most`` times their mean and rescaled: less variance, some bias."""
-    cut = np.minimum(weights, most * weights.mean())
+    """Return weights with none above ``most`` times their mean: less variance, some bias."""
+    cut = weights
+    for _ in range(100):  # the mean falls with every cut, so cut again until it settles
+        cut = np.minimum(cut, most * cut.mean())
     return np.asarray(cut / cut.mean())
 
 

@@ -43,7 +43,7 @@ def denoiser_for(shape: Shape, spec: ModelSpec) -> tuple[str, dict[str, Any]]:
     image = any(kind.name == "image" for _, kind in shape.targets)
     size = {
         "width": whole(spec, "width", 384 if image else 128),
-        "depth": whole(spec, "depth", 4 if image else 3),
+        "depth": whole(spec, "depth", 4 if image else 2),
     }
     return "ResidualDenoiser", {"shape": shape.to_json(), **size}
 
@@ -211,8 +211,8 @@ def fit(
     module = Preconditioned(shape, network, _scale(shape, rows))
     image = any(kind.name == "image" for _, kind in shape.targets)
     few = effective(weights, rows_of(rows)) < 2000
-    steps = 6000 if image else 2000 if few else 4000
-    plan = Plan(steps=steps, lr=1e-3 if image else 3e-3, batch=256 if image else 512)
+    steps = 6000 if image else 1500 if few else 3000
+    plan = Plan(steps=steps, lr=1e-3 if image else 5e-3)
     plan = plan.override(spec)
     train(module, rows, weights, plan, setting, report)
     module.eval()
