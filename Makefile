@@ -9,7 +9,7 @@ help: ## list the targets
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt pip setuptools wheel
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --constraint constraints.txt pip setuptools wheel
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
