@@ -13,11 +13,10 @@ import unicodedata
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lark import Token
-
 from causalc.grammar import messages as m
 from causalc.grammar import tree as t
 from causalc.grammar.diagnostic import Fault
+from causalc.grammar.lalr import Token
 from causalc.grammar.shape import Distribution, Do, Terms, moment, query
 from causalc.grammar.source import INVISIBLE, NOWHERE, Span
 
@@ -38,7 +37,6 @@ def span_of(children: Children) -> Span:
 
 def _at(child: Any) -> Span:
     if isinstance(child, Token):
-        assert child.start_pos is not None and child.end_pos is not None
         return Span(child.start_pos, child.end_pos)
     span: Span = child.span
     return span
@@ -74,7 +72,7 @@ def _only(children: Children, *kinds: type) -> tuple[Any, ...]:
 
 
 class Builder:
-    """The callbacks that lark finds by the names of the rules."""
+    """The callbacks that the parser finds by the names of the rules."""
 
     # ---- names and values
 

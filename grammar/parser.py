@@ -5,19 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
-from importlib.resources import files
 from itertools import pairwise
 from typing import Any
-
-from lark import Lark
-from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
 from causalc.grammar import messages as m
 from causalc.grammar import unexpected as u
 from causalc.grammar.build import Builder
 from causalc.grammar.diagnostic import Fault, LanguageError
 from causalc.grammar.explain import explain
+from causalc.grammar.lalr import Stuck, run
 from causalc.grammar.shape import query
 from causalc.grammar.source import NOWHERE, Source, Span
 from causalc.grammar.tree import (
@@ -34,40 +30,20 @@ from causalc.grammar.tree import (
 )
 
 MAX_BYTES = 1_000_000
-STARTS = ("script", "graph_text", "distribution", "call")
+BUILDER = Builder()
 TRIVIA = re.compile(
     r"""(?P<other>"(?:[^"\\\n\r]|\\.)*"|`[^`\n\r]*`)|(?P<comment>(?:#|//)[^\n\r]*)"""
 )
 
 
-def grammar_text() -> str:
-    """The text of the grammar."""
-    return files("causalc.grammar").joinpath("causal.lark").read_text(encoding="utf-8")
-
-
-@cache
-def _parser() -> Lark:
-    return Lark(
-        grammar_text(),
-        parser="lalr",
-        lexer="contextual",
-        start=list(STARTS),
-        keep_all_tokens=True,
-        transformer=Builder(),
-    )
-
-
 def _parse(source: Source, start: str, finish: Callable[[Any], Any] = lambda made: made) -> Any:
     try:
         _refuse_unreadable(source)
-        return finish(_parser().parse(source.text, start=start))
+        return finish(run(source.text, start, BUILDER))
     except Fault as fault:
         message = fault.message
-    except UnexpectedCharacters as error:
-        message = explain(source, error.pos_in_stream or 0, frozenset(error.allowed or ()), start)
-    except UnexpectedToken as error:
-        offset = error.token.start_pos if error.token.type != "$END" else len(source.text)
-        message = explain(source, offset or 0, frozenset(error.accepts or ()), start)
+    except Stuck as stuck:
+        message = explain(source, stuck.offset, stuck.expected, start)
     raise LanguageError([(message, source)]) from None
 
 
