@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from oracle.admg import Case
+from oracle.decider import identifiable
 from oracle.queries import (
     CONDITIONAL,
     HARD,
@@ -16,12 +20,14 @@ from oracle.queries import (
     structured,
     textbook,
 )
-from oracle.scm import random_scm
+from oracle.scm import Scm, random_scm
 from proof import STRATEGIES, Result, minimal, prove
 
 import causalc
 from causalc.compiler.passes import PASSES
 from causalc.compiler.pipeline import compile_estimands
+
+NAPKIN_TEXT = ("P(Y | do(X))", "W1 -> W2 -> X -> Y; W1 <-> X; W1 <-> Y")
 
 
 def name_of(c: Case) -> str:
@@ -149,6 +155,78 @@ def test_values_in_the_query_slice_the_answer(strategy: str) -> None:
         ):
             np.testing.assert_allclose(answer.array, part, atol=1e-9)
             assert tuple(answer.levels["Y"]) == levels["Y"]
+
+
+HOSTILE = (
+    *("runtime", "draw", "models", "n", "options", "data", "run", "observed", "generated"),
+    *("weighted", "rows_of_A", "rows_of_W1", "Any", "SCHEMA", "train", "sample", "QUERIES"),
+    *("class", "None", "print", "__name__", "self", "seed", "do", "x y", 'a"b', "a'b", "a\\b"),
+    *('"""', "{x}", "{{ 7 * 7 }}", "%s", "# no", "os.system('x')", "1st", "é", "ﬁ", "fi", "A", "a"),
+    *("draw_generated", "propensity_A", "A_set", "A behind B", "A_behind_B", "back`tick", "µ", "μ"),
+)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_names_do_not_matter(seed: int) -> None:
+    """Keywords, names of the program's own, quotes, templates, look-alikes."""
+    rng = np.random.default_rng(seed)
+    for _ in range(30):
+        query = hard_case(rng) if rng.random() < 0.7 else random_case(rng)
+        nodes = query.graph.nodes
+        chosen = rng.choice(len(HOSTILE), len(nodes), replace=False)
+        new = {v: HOSTILE[i] for v, i in zip(nodes, chosen, strict=True)}
+        check(prove(query.renamed(new), int(rng.integers(1 << 30))))
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_variable_called_like_a_model(strategy: str) -> None:
+    """Every word of the napkin's program in turn, as the name of each variable."""
+    words = sorted(set(re.findall(r"\b[A-Za-z_]\w*\b", causalc.compile(*NAPKIN_TEXT).source)))
+    words += ["rows_of_W1", "rows_of_W2", "X_given_W1_W2", "Y_given_W1_W2_X"]
+    for i, word in enumerate(words):
+        old = HARD[0].graph.nodes[i % 4]
+        new = {v: v for v in HARD[0].graph.nodes} | {old: word}
+        if len(set(new.values())) == len(new):
+            check(prove(HARD[0].renamed(new), i, (strategy,)))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_where_positivity_fails_the_answer_is_right_or_refused(seed: int) -> None:
+    """Models with impossible values: no route may hand back a wrong number."""
+    rng = np.random.default_rng(seed)
+    seen = {"right": 0, "refused": 0}
+    for _ in range(60):
+        query = hard_case(rng) if rng.random() < 0.5 else random_case(rng, 3, 5, conditional=False)
+        if not identifiable(query):
+            continue
+        model = with_holes(random_scm(query.graph, rng), rng)
+        graph = causalc.Graph.parse(query.graph.text())
+        joint = causalc.Table(query.graph.nodes, model.joint())
+        with np.errstate(invalid="ignore"):
+            truth = model.effect(query.y, query.x, query.z)
+        program = causalc.compile(query.query(), graph, strategy=str(rng.choice(STRATEGIES)))
+        for compute in (program.estimand.evaluate, program.exact):
+            try:
+                answer = compute(joint).array
+            except causalc.CausalcError:
+                seen["refused"] += 1
+            else:
+                seen["right"] += 1
+                known = ~np.isnan(truth)
+                error = np.abs(answer - truth)[known].max()
+                assert error < 1e-9, f"{query.text()}\n{error}"
+    assert min(seen.values()) > 10
+
+
+def with_holes(model: Scm, rng: np.random.Generator) -> Scm:
+    """Make some rows of the tables certain."""
+    tables = {}
+    for v, table in model.tables.items():
+        rows = table.reshape(-1, table.shape[-1]).copy()
+        sure = rng.random(len(rows)) < 0.3
+        rows[sure] = np.eye(rows.shape[1])[rng.integers(rows.shape[1], size=sure.sum())]
+        tables[v] = rows.reshape(table.shape)
+    return replace(model, tables=tables)
 
 
 def test_order_of_the_table_does_not_matter() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -10,6 +11,7 @@ import networkx as nx
 import numpy as np
 
 Pair = tuple[str, str]
+_KEYWORDS = ("dag", "digraph", "do", "graph", "latent", "mag", "pag", "pdag", "to")
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,17 @@ class Admg:
 
     def text(self) -> str:
         """Write the graph in the edge language, every variable declared first."""
-        edges = [f"{a} -> {b}" for a, b in self.directed]
-        edges += [f"{a} <-> {b}" for a, b in self.bidirected]
-        return "; ".join([*self.nodes, *edges])
+        edges = [f"{quoted(a)} -> {quoted(b)}" for a, b in self.directed]
+        edges += [f"{quoted(a)} <-> {quoted(b)}" for a, b in self.bidirected]
+        return "; ".join([*map(quoted, self.nodes), *edges])
+
+    def renamed(self, new: Mapping[str, str]) -> Admg:
+        """The same graph with other names."""
+        return Admg(
+            tuple(new[v] for v in self.nodes),
+            tuple((new[a], new[b]) for a, b in self.directed),
+            tuple((new[a], new[b]) for a, b in self.bidirected),
+        )
 
 
 @dataclass(frozen=True)
@@ -97,12 +107,25 @@ class Case:
 
     def query(self) -> str:
         """Write the query as text, with the do and condition variables left free."""
-        given = ([f"do({', '.join(self.x)})"] if self.x else []) + list(self.z)
-        return f"P({', '.join(self.y)}{' | ' if given else ''}{', '.join(given)})"
+        y, x, z = (", ".join(map(quoted, part)) for part in (self.y, self.x, self.z))
+        given = ", ".join([f"do({x})"] * bool(x) + [z] * bool(z))
+        return f"P({y} | {given})" if given else f"P({y})"
+
+    def renamed(self, new: Mapping[str, str]) -> Case:
+        """The same query with other names."""
+        y, x, z = (tuple(new[v] for v in part) for part in (self.y, self.x, self.z))
+        return replace(self, graph=self.graph.renamed(new), y=y, x=x, z=z)
 
     def text(self) -> str:
         """Write graph and query on two lines: all that is needed to reproduce the case."""
         return f"graph: {self.graph.text()}\nquery: {self.query()}"
+
+
+def quoted(name: str) -> str:
+    """A name as the language takes it: in backticks unless it is a plain word that is no keyword."""
+    if re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) and name.lower() not in _KEYWORDS:
+        return name
+    return "`" + name.replace("`", "``") + "`"
 
 
 def random_admg(
