@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from causalc.grammar.diagnostic import Message, Note, did_you_mean, listed, suggest
 from causalc.grammar.source import Span
 
 # ---- kinds
 
 
-@dataclass(frozen=True)
 class UnknownKind(Message):
     what = "`{name}` is not a kind of variable"
     name: str
@@ -42,7 +39,6 @@ class UnknownKind(Message):
         return suggest(self.name, self.known, f"the kinds are {listed(self.known)}")
 
 
-@dataclass(frozen=True)
 class KindArguments(Message):
     what = "`{kind}` {wants}"
     help = "write {usage}"
@@ -51,7 +47,6 @@ class KindArguments(Message):
     usage: str
 
 
-@dataclass(frozen=True)
 class KindSize(Message):
     what = "the size of a `{kind}` is a whole number from 1 to {limit}"
     help = "write {usage}"
@@ -60,7 +55,6 @@ class KindSize(Message):
     usage: str
 
 
-@dataclass(frozen=True)
 class UnknownKindOption(Message):
     what = "`{kind}` has no option `{option}`"
     kind: str
@@ -73,7 +67,6 @@ class UnknownKindOption(Message):
         return f"did you mean `{self.meant}`?" if self.meant else f"write {self.usage}"
 
 
-@dataclass(frozen=True)
 class BadKindOption(Message):
     what = "this is not a value of the option `{option}` of `{kind}`"
     help = "write {usage}"
@@ -82,14 +75,12 @@ class BadKindOption(Message):
     usage: str
 
 
-@dataclass(frozen=True)
 class BareLevel(Message):
     what = "the level `{word}` stands without quotes"
     help = 'write "{word}"'
     word: str
 
 
-@dataclass(frozen=True)
 class BadLevel(Message):
     what = "the levels of a `{kind}` are strings or whole numbers"
     help = "write {usage}"
@@ -97,7 +88,6 @@ class BadLevel(Message):
     usage: str
 
 
-@dataclass(frozen=True)
 class OneLevel(Message):
     what = "a `{kind}` variable has at least two levels"
     help = "write {usage}"
@@ -105,7 +95,6 @@ class OneLevel(Message):
     usage: str
 
 
-@dataclass(frozen=True)
 class TooFewLevels(Message):
     what = "a `{kind}` variable has at least two levels, not {number}"
     help = "give the number of its levels, {kind}(2) or more, or name them"
@@ -113,21 +102,18 @@ class TooFewLevels(Message):
     number: str
 
 
-@dataclass(frozen=True)
 class TooManyLevels(Message):
     what = "a variable cannot have more than {limit} levels"
     help = "declare it `integer`, or group its levels"
     limit: int
 
 
-@dataclass(frozen=True)
 class MixedLevels(Message):
     what = "the levels of this `{kind}` are of several types"
     help = "write all of them as strings, or all as whole numbers, as in the data"
     kind: str
 
 
-@dataclass(frozen=True)
 class RepeatedLevel(Message):
     what = "the level `{level}` is given twice"
     help = "keep one of them"
@@ -141,14 +127,12 @@ class RepeatedLevel(Message):
 # ---- values
 
 
-@dataclass(frozen=True)
 class BareWord(Message):
     what = "`{word}` stands without quotes where a value belongs"
     help = 'write "{word}" for the value, or ${word} for a parameter given when the program runs'
     word: str
 
 
-@dataclass(frozen=True)
 class NotALevel(Message):
     what = "{value} is not a level of `{name}`"
     value: str
@@ -164,7 +148,6 @@ class NotALevel(Message):
         return f"its levels are {listed(self.levels)}"
 
 
-@dataclass(frozen=True)
 class WrongValue(Message):
     what = "{value} is not a value of `{name}`, which is declared `{kind}`"
     help = "give {wanted}"
@@ -174,14 +157,12 @@ class WrongValue(Message):
     wanted: str
 
 
-@dataclass(frozen=True)
 class ListForOne(Message):
     what = "a list is not one value of `{name}`"
     help = "leave it open and sample once for each value, or give one value"
     name: str
 
 
-@dataclass(frozen=True)
 class ParameterOutsideQuery(Message):
     what = "`${name}` cannot stand here: parameters belong to queries"
     help = "write the value itself; a query takes parameters, P(Y | do(X = $x)), and `sample` gives them"
@@ -191,7 +172,6 @@ class ParameterOutsideQuery(Message):
 # ---- options
 
 
-@dataclass(frozen=True)
 class UnknownOption(Message):
     what = "{subject} has no option `{option}`"
     subject: str
@@ -204,7 +184,6 @@ class UnknownOption(Message):
         return suggest(self.option, self.known, f"its options are {listed(self.known)}")
 
 
-@dataclass(frozen=True)
 class BadOption(Message):
     what = "{value} is not a value of the option `{option}`"
     help = "give {wanted}"
@@ -213,7 +192,6 @@ class BadOption(Message):
     wanted: str
 
 
-@dataclass(frozen=True)
 class Unnamed(Message):
     what = "`{callee}` takes its options by name"
     help = "write {callee}({example})"
@@ -224,7 +202,6 @@ class Unnamed(Message):
 # ---- models
 
 
-@dataclass(frozen=True)
 class UnknownFamily(Message):
     what = "`{name}` is not a model family"
     name: str
@@ -234,7 +211,6 @@ class UnknownFamily(Message):
         return suggest(self.name, self.known, f"the families are {listed(self.known)}")
 
 
-@dataclass(frozen=True)
 class UnfitFamily(Message):
     what = "`{family}` cannot model `{name}`, which is declared `{kind}`"
     family: str
@@ -246,7 +222,6 @@ class UnfitFamily(Message):
         return f"use {listed((f'`{f}`' for f in self.fitting), 'or')}"
 
 
-@dataclass(frozen=True)
 class UnfitBackbone(Message):
     what = "the backbone `{backbone}` is for images, and `{name}` is declared `{kind}`"
     help = 'write backbone="mlp", or leave the option out'
@@ -258,7 +233,6 @@ class UnfitBackbone(Message):
 # ---- data
 
 
-@dataclass(frozen=True)
 class UnknownSource(Message):
     what = "`{name}` is not a kind of data"
     name: str
@@ -268,14 +242,12 @@ class UnknownSource(Message):
         return suggest(self.name, self.known, f"data are read by {listed(self.known, 'or')}")
 
 
-@dataclass(frozen=True)
 class SourcePath(Message):
     what = "`{source}` takes the path of the data, and nothing else without a name"
     help = 'write {source}("path")'
     source: str
 
 
-@dataclass(frozen=True)
 class UnknownDataOption(Message):
     what = "`{option}` is neither an option of the data nor a variable of the graph"
     option: str
@@ -286,14 +258,12 @@ class UnknownDataOption(Message):
         return suggest(self.option, self.known, advice)
 
 
-@dataclass(frozen=True)
 class NotAColumn(Message):
     what = "a column's name is a string"
     help = 'write  {name} = "column"'
     name: str
 
 
-@dataclass(frozen=True)
 class EmptyPath(Message):
     what = "this path is empty"
     help = "name a file or a folder"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from causalc.grammar.diagnostic import Message, Note, listed, suggest
 from causalc.grammar.printer import name_text
 from causalc.grammar.source import Span
@@ -11,13 +9,11 @@ from causalc.grammar.source import Span
 # ---- graph
 
 
-@dataclass(frozen=True)
 class NoGraph(Message):
     what = "the script has no graph"
     help = 'begin it with  graph {{ X -> Y }}  or  graph "file.dag"'
 
 
-@dataclass(frozen=True)
 class SecondGraph(Message):
     what = "a second graph"
     help = "a script has one graph: join the two, or write two scripts"
@@ -27,27 +23,23 @@ class SecondGraph(Message):
         return (Note("the first graph is here", self.first),)
 
 
-@dataclass(frozen=True)
 class EmptyGraph(Message):
     what = "the graph has no variables"
     help = "write edges, X -> Y, or the bare names of variables without any"
 
 
-@dataclass(frozen=True)
 class CannotLoadGraph(Message):
     what = "the graph file `{path}` cannot be read from here"
     help = "write the edges into the script: graph {{ X -> Y }}"
     path: str
 
 
-@dataclass(frozen=True)
 class SelfLoop(Message):
     what = "`{name}` has an edge to itself"
     help = "remove it: a variable is neither a cause of itself nor confounded with itself"
     name: str
 
 
-@dataclass(frozen=True)
 class Cycle(Message):
     what = "the graph has a cycle: {path}"
     help = (
@@ -61,7 +53,6 @@ class Cycle(Message):
         return tuple(Note(f"{edge} is here", span) for edge, span in self.others)
 
 
-@dataclass(frozen=True)
 class CaseClash(Message):
     what = "`{name}` and `{other}` differ only in case or in the form of their letters"
     help = "write both the same way if they are one variable; otherwise give one a clearer name"
@@ -73,7 +64,6 @@ class CaseClash(Message):
         return (Note(f"`{self.other}` is first named here", self.first),)
 
 
-@dataclass(frozen=True)
 class Selected(Message):
     what = "`{name}` is marked as selected, and selection bias is not handled"
     help = "remove the mark if every unit had a chance to enter the data whatever its `{name}`"
@@ -83,7 +73,6 @@ class Selected(Message):
 # ---- names
 
 
-@dataclass(frozen=True)
 class UnknownVariable(Message):
     what = "`{name}` is not a variable of the graph"
     name: str
@@ -93,7 +82,6 @@ class UnknownVariable(Message):
         return suggest(self.name, self.known, f"the graph has {listed(map(name_text, self.known))}")
 
 
-@dataclass(frozen=True)
 class LatentInQuery(Message):
     what = "`{name}` is latent: it is never measured, so it cannot be {role}"
     help = "take it out of the query, or out of `latent` if the data have it"
@@ -101,7 +89,6 @@ class LatentInQuery(Message):
     role: str
 
 
-@dataclass(frozen=True)
 class LatentDeclared(Message):
     what = "`{name}` is latent, so it has no {what_it_has}"
     help = "remove it from this statement, or from `latent` if the data have it"
@@ -113,7 +100,6 @@ class LatentDeclared(Message):
         return (Note("declared latent here", self.declared),) if self.declared else ()
 
 
-@dataclass(frozen=True)
 class Redeclared(Message):
     what = "{subject} `{name}` is declared twice"
     help = "keep one of the two"
@@ -125,7 +111,6 @@ class Redeclared(Message):
         return (Note("first declared here", self.first),)
 
 
-@dataclass(frozen=True)
 class SecondTrain(Message):
     what = "a second `train` block"
     help = "put all training options into one block"
@@ -135,7 +120,6 @@ class SecondTrain(Message):
         return (Note("the first is here", self.first),)
 
 
-@dataclass(frozen=True)
 class UnknownQuery(Message):
     what = "there is no query called `{name}`"
     name: str
@@ -147,7 +131,6 @@ class UnknownQuery(Message):
         return suggest(self.name, self.known, f"the queries are {listed(self.known)}")
 
 
-@dataclass(frozen=True)
 class EstimateAsQuery(Message):
     what = "`{name}` is an estimate, not a query"
     help = "an estimate is computed by itself; only queries are checked and sampled"
@@ -158,7 +141,6 @@ class EstimateAsQuery(Message):
         return (Note("declared here", self.declared),)
 
 
-@dataclass(frozen=True)
 class OddQueryName(Message):
     what = "`{name}` cannot name {subject}"
     help = "it becomes the name of a function and of files: use letters, digits and _"
@@ -169,20 +151,17 @@ class OddQueryName(Message):
 # ---- estimates
 
 
-@dataclass(frozen=True)
 class FreeInEstimate(Message):
     what = "`{name}` has no value, and an estimate is one number"
     help = "write {name} = ..., or ask a query, whose sampler takes {name} as its input"
     name: str
 
 
-@dataclass(frozen=True)
 class NothingEstimated(Message):
     what = "this expression holds no E(...), Var(...) or Pr(...)"
     help = "write for example  E(Y | do(X = 1)) - E(Y | do(X = 0))"
 
 
-@dataclass(frozen=True)
 class NoMean(Message):
     what = "`{function}` needs numbers, and `{name}` is declared `{kind}`"
     help = "ask for the probability of a value, Pr({name} == ... | ...)"
@@ -191,7 +170,6 @@ class NoMean(Message):
     kind: str
 
 
-@dataclass(frozen=True)
 class NotComparable(Message):
     what = "the values of `{name}`, declared `{kind}`, are not compared with `{comparison}`"
     name: str
@@ -209,7 +187,6 @@ class NotComparable(Message):
 # ---- checks and samples
 
 
-@dataclass(frozen=True)
 class UnknownCheck(Message):
     what = "`{name}` is not a check"
     name: str
@@ -219,14 +196,12 @@ class UnknownCheck(Message):
         return suggest(self.name, self.known, f"the checks are {listed(self.known)}")
 
 
-@dataclass(frozen=True)
 class RowsMissing(Message):
     what = "this `sample` does not say how many rows to draw"
     help = "write  sample {query}, n = 1000 to ..."
     query: str
 
 
-@dataclass(frozen=True)
 class InputMissing(Message):
     what = "`{written}` has no value in this `sample`"
     help = "add  {name} = ...  before `to`"
@@ -238,7 +213,6 @@ class InputMissing(Message):
         return (Note("the query leaves it open here", self.query),)
 
 
-@dataclass(frozen=True)
 class InputTaken(Message):
     what = "the query `{query}` sets `{name}` already"
     help = "remove it here, or leave the variable open in the query"
@@ -250,7 +224,6 @@ class InputTaken(Message):
         return (Note("set here", self.declared),)
 
 
-@dataclass(frozen=True)
 class UnknownInput(Message):
     what = "the query `{query}` has no input `{name}`"
     query: str
@@ -261,21 +234,18 @@ class UnknownInput(Message):
         return suggest(self.name, self.known, f"`sample` takes {listed(self.known)} here")
 
 
-@dataclass(frozen=True)
 class InputClash(Message):
     what = "`{name}` would be two inputs of this query: the parameter and the open variable"
     help = "give the parameter another name"
     name: str
 
 
-@dataclass(frozen=True)
 class InputNamedLikeOption(Message):
     what = "the input `{name}` of this query has the name of an option of `sample`"
     help = "give it its value in the query, or rename it"
     name: str
 
 
-@dataclass(frozen=True)
 class SameOutput(Message):
     what = "two samples are written to the same path"
     help = "give each a path of its own"

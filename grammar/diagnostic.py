@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from typing import ClassVar
+from dataclasses import dataclass
+from inspect import get_annotations
+from typing import ClassVar, dataclass_transform
 
 from causalc.errors import CausalcError
 from causalc.grammar.printer import name_text
@@ -23,8 +24,25 @@ class Note:
     span: Span
 
 
-@dataclass(frozen=True)
-class Message:
+@dataclass_transform(frozen_default=True)
+class Record:
+    """Classes that read like dataclasses, and are made like them, without generated code.
+
+    There are a hundred messages, and generating the methods of a hundred dataclasses takes longer
+    than parsing a script.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls) -> None:
+        cls.fields = (*cls.fields, *(n for n in get_annotations(cls) if n not in ("what", "help")))
+
+    def __init__(self, *values: object) -> None:
+        for name, value in zip(self.fields, values, strict=True):
+            setattr(self, name, value)
+
+
+class Message(Record):
     """One thing that is wrong; a subclass holds its prose, an instance what the prose speaks of.
 
     ``what`` and ``help`` are templates over the fields; a subclass whose help depends on the case
@@ -49,7 +67,7 @@ class Message:
         return ()
 
     def _fill(self, template: str) -> str:
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values = {name: getattr(self, name) for name in self.fields}
         return template.format_map(
             {k: printable(v) if isinstance(v, str) else v for k, v in values.items()}
         )

@@ -11,7 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pkgutil import get_data
 from typing import Any
 
 END = "$END"
@@ -72,7 +72,7 @@ class _Children(list[Any]):
 @cache
 def tables() -> Tables:
     """The tables of the query language."""
-    found = json.loads(files("causalc.grammar").joinpath("tables.json").read_text("utf-8"))
+    found = json.loads(get_data("causalc.grammar", "tables.json") or b"")
     order = [name for name, _ in found["terminals"]]
     rank = {name: i for i, name in enumerate(order)}
     return Tables(

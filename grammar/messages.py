@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from causalc.grammar.diagnostic import Message, Note, did_you_mean
 from causalc.grammar.source import Span
 
 # ---- characters, names and values
 
 
-@dataclass(frozen=True)
 class NumberTooLarge(Message):
     what = "this number is too large"
     help = "numbers are 64-bit floats: stay below 1.8e308"
 
 
-@dataclass(frozen=True)
 class ListTooDeep(Message):
     what = "lists are nested more than {limit} deep"
     help = "write a flat list, for example [16, 32]"
     limit: int
 
 
-@dataclass(frozen=True)
 class ExpressionTooLong(Message):
     what = "this expression has more than {limit} operators"
     help = "split it into several `estimate` statements"
     limit: int
 
 
-@dataclass(frozen=True)
 class EmptyName(Message):
     what = "this name is empty"
     help = "put the name of a variable between the backticks"
 
 
-@dataclass(frozen=True)
 class ControlCharacter(Message):
     what = "a name cannot hold the invisible character {code}"
     help = "remove it; if the column of your data really holds it, rename the column"
     code: str
 
 
-@dataclass(frozen=True)
 class BadEscape(Message):
     what = "this string holds an escape that does not exist"
     help = (
@@ -51,7 +43,6 @@ class BadEscape(Message):
     )
 
 
-@dataclass(frozen=True)
 class RepeatedOption(Message):
     what = "`{name}` is given twice"
     help = "keep one of them"
@@ -62,7 +53,6 @@ class RepeatedOption(Message):
         return (Note("first given here", self.first),)
 
 
-@dataclass(frozen=True)
 class PositionalAfterOption(Message):
     what = "an argument without a name follows the option `{option}`"
     help = "put the arguments first and the `name=value` options after them"
@@ -72,7 +62,6 @@ class PositionalAfterOption(Message):
 # ---- graphs
 
 
-@dataclass(frozen=True)
 class UnknownArrow(Message):
     what = "`{arrow}` is not an edge of a causal graph"
     arrow: str
@@ -92,7 +81,6 @@ class UnknownArrow(Message):
         return "write X -> Y for a direct cause and X <-> Y for a latent common cause"
 
 
-@dataclass(frozen=True)
 class NotADag(Message):
     what = "a `{header}` is not a graph that can be read here"
     header: str
@@ -103,14 +91,12 @@ class NotADag(Message):
         return "write dag { X -> Y; X <-> Y }: `<->` stands for a latent common cause"
 
 
-@dataclass(frozen=True)
 class LatentWithoutComma(Message):
     what = "`{name}` follows a latent variable without a comma"
     help = "write `latent U, {name}` if it is latent too; otherwise put it on a line of its own"
     name: str
 
 
-@dataclass(frozen=True)
 class LatentWithoutName(Message):
     what = "`latent` names no variable"
     help = "write  latent U;  a variable called `latent` stands in backticks"
@@ -119,14 +105,12 @@ class LatentWithoutName(Message):
 # ---- queries
 
 
-@dataclass(frozen=True)
 class NakedDo(Message):
     what = "`do` needs parentheses"
     help = "write do({name})"
     name: str
 
 
-@dataclass(frozen=True)
 class EmptyDo(Message):
     what = "`do()` sets nothing"
     help = (
@@ -134,13 +118,11 @@ class EmptyDo(Message):
     )
 
 
-@dataclass(frozen=True)
 class NestedDo(Message):
     what = "`do` inside `do`"
     help = "write all interventions in one do: do(X = 1, W = 0)"
 
 
-@dataclass(frozen=True)
 class UnequalDo(Message):
     what = "an intervention sets a variable; `{name} {comparison} ...` does not say to what"
     help = "write do({name} = value), or do({name}) to leave the value open until the program runs"
@@ -148,7 +130,6 @@ class UnequalDo(Message):
     comparison: str
 
 
-@dataclass(frozen=True)
 class SeveralDos(Message):
     what = "a query has one `do`"
     help = "write all interventions in it: do(X = 1, W = 0)"
@@ -158,7 +139,6 @@ class SeveralDos(Message):
         return (Note("the first `do` is here", self.first),)
 
 
-@dataclass(frozen=True)
 class UnequalCondition(Message):
     what = "a condition is a value; `{name} {comparison} ...` is not"
     name: str
@@ -170,19 +150,16 @@ class UnequalCondition(Message):
         return f"condition on a value, {self.name} = ..., or leave it open with {self.name} alone"
 
 
-@dataclass(frozen=True)
 class NothingAfterBar(Message):
     what = "nothing follows the bar"
     help = "write an intervention or a condition, P(Y | do(X), Z), or leave out the bar"
 
 
-@dataclass(frozen=True)
 class NoOutcome(Message):
     what = "no outcome stands before the bar"
     help = "name what you want to know about: P(Y | do(X))"
 
 
-@dataclass(frozen=True)
 class ValueOnOutcome(Message):
     what = "a query asks for the whole distribution of `{name}`, not for one value"
     help = (
@@ -193,40 +170,34 @@ class ValueOnOutcome(Message):
     comparison: str
 
 
-@dataclass(frozen=True)
 class DoBeforeBar(Message):
     what = "`do(...)` stands before the bar, or the bar is missing"
     help = "separate outcome and intervention by a bar: P(Y | do(X))"
 
 
-@dataclass(frozen=True)
 class DoAsOutcome(Message):
     what = "`do(...)` stands where the outcome belongs"
     help = "name the outcome before the bar and the intervention after it: P(Y | do(X))"
 
 
-@dataclass(frozen=True)
 class MomentAsQuery(Message):
     what = "a query asks for a distribution, and `{function}(...)` is a number"
     help = "write `estimate name = {function}(...)`, or ask for P(...)"
     function: str
 
 
-@dataclass(frozen=True)
 class SubscriptedP(Message):
     what = "`{head}(...)` is not how an intervention is written"
     help = "write P(y | do(x))"
     head: str
 
 
-@dataclass(frozen=True)
 class NotADistribution(Message):
     what = "a query starts with `P(`, not with `{head}(`"
     help = "write P(Y | do(X), Z)"
     head: str
 
 
-@dataclass(frozen=True)
 class UnknownMoment(Message):
     what = "`{function}` cannot be estimated"
     function: str
@@ -241,14 +212,12 @@ class UnknownMoment(Message):
         return f"{hint}use E(Y | ...), Var(Y | ...) or Pr(Y == 1 | ...)"
 
 
-@dataclass(frozen=True)
 class OneOutcomeOnly(Message):
     what = "`{function}` is of one variable"
     help = "write one {function}(...) for each"
     function: str
 
 
-@dataclass(frozen=True)
 class ComparisonInMoment(Message):
     what = "`{function}` is of a variable, not of an event"
     help = (
@@ -258,21 +227,18 @@ class ComparisonInMoment(Message):
     name: str
 
 
-@dataclass(frozen=True)
 class SingleEqual(Message):
     what = "an event is written with `==`"
     help = "write {name} == ..."
     name: str
 
 
-@dataclass(frozen=True)
 class EventNeeded(Message):
     what = "`Pr` is the probability of an event, and `{name}` alone is none"
     help = "write Pr({name} == ... | ...), or E({name} | ...) for its mean"
     name: str
 
 
-@dataclass(frozen=True)
 class TwoRoles(Message):
     what = "`{name}` is in the query twice"
     name: str

@@ -12,7 +12,6 @@ from causalc.grammar import messages as m
 from causalc.grammar import unexpected as u
 from causalc.grammar.build import Builder
 from causalc.grammar.diagnostic import Fault, LanguageError
-from causalc.grammar.explain import explain
 from causalc.grammar.lalr import Stuck, run
 from causalc.grammar.shape import query
 from causalc.grammar.source import NOWHERE, Source, Span
@@ -43,6 +42,8 @@ def _parse(source: Source, start: str, finish: Callable[[Any], Any] = lambda mad
     except Fault as fault:
         message = fault.message
     except Stuck as stuck:
+        from causalc.grammar.explain import explain  # only a wrong text needs it
+
         message = explain(source, stuck.offset, stuck.expected, start)
     raise LanguageError([(message, source)]) from None
 

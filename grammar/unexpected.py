@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from causalc.grammar.diagnostic import Message, Note, did_you_mean, listed
 from causalc.grammar.source import Span
 
@@ -22,7 +20,6 @@ STATEMENTS = (
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
 
-@dataclass(frozen=True)
 class Unexpected(Message):
     what = "{found} cannot stand here"
     found: str
@@ -32,7 +29,6 @@ class Unexpected(Message):
         return f"expected {listed(self.expected, 'or')}" if self.expected else ""
 
 
-@dataclass(frozen=True)
 class UnexpectedEnd(Message):
     what = "the text ends in the middle of {whole}"
     help = "write for example  {example}"
@@ -40,7 +36,6 @@ class UnexpectedEnd(Message):
     example: str
 
 
-@dataclass(frozen=True)
 class Unfinished(Message):
     what = "this `{keyword}` is not finished: nothing follows `{last}`"
     help = "write for example  {example}"
@@ -49,7 +44,6 @@ class Unfinished(Message):
     example: str
 
 
-@dataclass(frozen=True)
 class Extra(Message):
     what = "{found} follows the end of the {whole}"
     help = "remove it"
@@ -60,20 +54,17 @@ class Extra(Message):
 # ---- whole texts
 
 
-@dataclass(frozen=True)
 class TooLong(Message):
     what = "this text is longer than {limit} bytes"
     help = "a graph that large belongs in a file of its own, and data never belong in a script"
     limit: int
 
 
-@dataclass(frozen=True)
 class Binary(Message):
     what = "this is not text: it holds a NUL character"
     help = "give the path of a .causal script; data files are named in a `data` statement"
 
 
-@dataclass(frozen=True)
 class Empty(Message):
     what = "there is nothing here"
     help = "write for example  {example}"
@@ -83,7 +74,6 @@ class Empty(Message):
 # ---- characters
 
 
-@dataclass(frozen=True)
 class UnclosedString(Message):
     what = "this string is never closed"
     help = (
@@ -91,20 +81,17 @@ class UnclosedString(Message):
     )
 
 
-@dataclass(frozen=True)
 class UnclosedName(Message):
     what = "this name in backticks is never closed"
     help = "end it with a ` on the same line; a name cannot go over a line end"
 
 
-@dataclass(frozen=True)
 class WrongQuotes(Message):
     what = "{quote} does not start a string here"
     help = 'strings stand in straight double quotes, "...", and odd names in backticks, `...`'
     quote: str
 
 
-@dataclass(frozen=True)
 class StrangeCharacter(Message):
     what = "the character {character} has no meaning here"
     help = "if it is part of a name, put the name in backticks: `{word}`"
@@ -112,14 +99,12 @@ class StrangeCharacter(Message):
     word: str
 
 
-@dataclass(frozen=True)
 class InvisibleCharacter(Message):
     what = "an invisible character, {code}, stands here"
     help = "delete it; it often comes with text copied from a web page or a PDF"
     code: str
 
 
-@dataclass(frozen=True)
 class BareDollar(Message):
     what = "`$` starts a parameter, and no name follows it"
     help = "write a plain word after it: $age"
@@ -128,7 +113,6 @@ class BareDollar(Message):
 # ---- brackets
 
 
-@dataclass(frozen=True)
 class Unclosed(Message):
     what = "this `{opener}` is never closed"
     opener: str
@@ -142,7 +126,6 @@ class Unclosed(Message):
         return (Note("it should be closed before this", self.found_at),)
 
 
-@dataclass(frozen=True)
 class Mismatched(Message):
     what = "`{closer}` does not close the `{opener}`"
     closer: str
@@ -156,7 +139,6 @@ class Mismatched(Message):
         return (Note("opened here", self.opened),)
 
 
-@dataclass(frozen=True)
 class ClosesNothing(Message):
     what = "`{closer}` closes nothing"
     help = "remove it, or add what it should close"
@@ -166,7 +148,6 @@ class ClosesNothing(Message):
 # ---- statements
 
 
-@dataclass(frozen=True)
 class UnknownStatement(Message):
     what = "`{word}` does not start a statement"
     word: str
@@ -178,32 +159,27 @@ class UnknownStatement(Message):
         return f"a statement starts with {listed(STATEMENTS, 'or')}"
 
 
-@dataclass(frozen=True)
 class GraphNotScript(Message):
     what = "this is a graph, not a script"
     help = 'put the edges in  graph {{ ... }}  or name the file:  graph "file.dag"'
 
 
-@dataclass(frozen=True)
 class EdgeOutsideGraph(Message):
     what = "an edge stands outside `graph {{ ... }}`"
     help = "put it in braces: graph {{ X -> Y }}"
 
 
-@dataclass(frozen=True)
 class QueryWithoutKeyword(Message):
     what = "a query needs a keyword and a name"
     help = "write  query effect = {word}(...)"
     word: str
 
 
-@dataclass(frozen=True)
 class DoWithoutQuery(Message):
     what = "`do(...)` is part of a query"
     help = "write  query effect = P(Y | do(X))"
 
 
-@dataclass(frozen=True)
 class NameMissing(Message):
     what = "this `{keyword}` has no name"
     help = "write  {example}"
@@ -211,40 +187,34 @@ class NameMissing(Message):
     example: str
 
 
-@dataclass(frozen=True)
 class CommaMissing(Message):
     what = "a comma is missing before {found}"
     help = "separate one from the next by `,`"
     found: str
 
 
-@dataclass(frozen=True)
 class CommaNeeded(Message):
     what = "`;` stands where `,` belongs"
     help = "semicolons separate statements; inside brackets write commas"
 
 
-@dataclass(frozen=True)
 class TrailingComma(Message):
     what = "nothing follows this comma"
     help = "remove it, or add what is missing"
 
 
-@dataclass(frozen=True)
 class QuotedVariable(Message):
     what = "a string stands where a name belongs"
     help = "names stand without quotes, or in backticks where they are not plain words: {plain}"
     plain: str
 
 
-@dataclass(frozen=True)
 class BareVariable(Message):
     what = "`{name}` alone is not a number"
     help = "write E({name} | ...) for its mean or Pr({name} == ... | ...) for a probability"
     name: str
 
 
-@dataclass(frozen=True)
 class BareSource(Message):
     what = "a path alone does not say how to read the data"
     help = "write {reader}({path})"
@@ -252,13 +222,11 @@ class BareSource(Message):
     reader: str
 
 
-@dataclass(frozen=True)
 class NotAQuery(Message):
     what = "a query is written as a distribution"
     help = "write  P(Y | do(X), Z)"
 
 
-@dataclass(frozen=True)
 class SymbolMissing(Message):
     what = "`{symbol}` is missing before {found}"
     help = "write  {example}"
@@ -267,7 +235,6 @@ class SymbolMissing(Message):
     example: str
 
 
-@dataclass(frozen=True)
 class WrongSymbol(Message):
     what = "`{found}` stands where `{symbol}` belongs"
     help = "write  {example}"
@@ -276,20 +243,17 @@ class WrongSymbol(Message):
     example: str
 
 
-@dataclass(frozen=True)
 class ValueMissing(Message):
     what = "no value follows the `=`"
     help = 'write a number, a "string", true, false, a list such as [1, 2], or $name'
 
 
-@dataclass(frozen=True)
 class UnquotedPath(Message):
     what = "a path stands in double quotes"
     help = "write  {example}"
     example: str
 
 
-@dataclass(frozen=True)
 class GraphWithoutBraces(Message):
     what = "`graph` is followed by braces or by the path of a file"
     help = 'write  graph {{ X -> Y }}  or  graph "file.dag"'
@@ -298,40 +262,34 @@ class GraphWithoutBraces(Message):
 # ---- graphs
 
 
-@dataclass(frozen=True)
 class DanglingArrow(Message):
     what = "this `{arrow}` leads to nothing"
     help = "name a variable on both sides: X {arrow} Y"
     arrow: str
 
 
-@dataclass(frozen=True)
 class ArrowFromNothing(Message):
     what = "this `{arrow}` starts from nothing"
     help = "name a variable on both sides: X {arrow} Y"
     arrow: str
 
 
-@dataclass(frozen=True)
 class EdgeInSet(Message):
     what = "an edge stands inside a set of variables"
     help = "list only names in the braces, A -> {{B C}}, and write the other edge apart: B -> C"
 
 
-@dataclass(frozen=True)
 class EmptySet(Message):
     what = "this set of variables is empty"
     help = "list names in the braces: A -> {{B C}}"
 
 
-@dataclass(frozen=True)
 class BrokenArrow(Message):
     what = "`{found}` is not an edge"
     help = "write -> for a direct cause, <- for the other way round, <-> for a latent common cause"
     found: str
 
 
-@dataclass(frozen=True)
 class CommaInGraph(Message):
     what = "a comma stands between two statements of the graph"
     help = "separate them by a semicolon or a new line; for several variables write A -> {{B C}}"
@@ -340,19 +298,16 @@ class CommaInGraph(Message):
 # ---- queries
 
 
-@dataclass(frozen=True)
 class MissingBar(Message):
     what = "the bar before `do` is missing"
     help = "write P(Y | do(X))"
 
 
-@dataclass(frozen=True)
 class SecondBar(Message):
     what = "a second bar"
     help = "one bar separates outcomes from all the rest, by commas: P(Y | do(X), Z)"
 
 
-@dataclass(frozen=True)
 class Counterfactual(Message):
     what = "`{notation}` asks for a counterfactual"
     help = (
@@ -362,28 +317,24 @@ class Counterfactual(Message):
     notation: str
 
 
-@dataclass(frozen=True)
 class MeantDo(Message):
     what = "`{word}(...)` is not an intervention"
     help = "write do(...)"
     word: str
 
 
-@dataclass(frozen=True)
 class BracketAfterP(Message):
     what = "`P{bracket}` is not how an intervention is written"
     help = "write P(Y | do(X))"
     bracket: str
 
 
-@dataclass(frozen=True)
 class StochasticDo(Message):
     what = "an intervention sets a variable to a value, not to a distribution"
     help = "leave it open, do({name}), and give the sampler one value a row when it runs"
     name: str
 
 
-@dataclass(frozen=True)
 class ArithmeticInQuery(Message):
     what = "a query is one distribution; it cannot be added, divided or compared"
     help = "write an estimate:  estimate effect = E(Y | do(X = 1)) - E(Y | do(X = 0))"
