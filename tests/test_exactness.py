@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from oracle.admg import Case
 from oracle.decider import identifiable
+from oracle.hedge import Hedge, witnesses
 from oracle.queries import (
     CONDITIONAL,
     HARD,
@@ -99,6 +100,27 @@ def test_every_query_on_three_variables() -> None:
     """All 64 graphs in one causal order, all roles; one in ten by number as well."""
     for i, query in enumerate(every_case(3)):
         check(prove(query, i, numeric=i % 10 == 0))
+
+
+def test_a_hedge_gives_two_models_that_differ_in_the_answer_alone() -> None:
+    """What the compiler shows as a witness is turned into the two models that it witnesses."""
+    rng = np.random.default_rng(0)
+    found = 0
+    while found < 60:
+        query = random_case(rng, 3, 6, conditional=False)
+        if identifiable(query):
+            continue
+        found += 1
+        with pytest.raises(causalc.NotIdentifiable) as caught:
+            causalc.identify(query.query(), query.graph.text())
+        inner = frozenset(caught.value.hedge.subforest)
+        reached = query.graph.without_edges_into(set(query.x)).ancestors(set(query.y))
+        hedge = Hedge(frozenset(caught.value.hedge.forest), inner, inner & reached)
+        first, second = witnesses(query, hedge)
+        np.testing.assert_allclose(first.joint(), second.joint(), atol=1e-15)
+        assert first.joint().min() > 0
+        gap = first.effect(query.y, query.x) - second.effect(query.y, query.x)
+        assert np.abs(gap).max() > 0.01, query.text()
 
 
 @pytest.mark.parametrize("left_out", [name for name, _ in PASSES])
