@@ -62,7 +62,7 @@ def _data(statement: DataStatement, scope: Scope) -> CheckedData:
     for assignment in statement.under:
         if scope.is_variable(assignment.name, "intervention") and assignment.value is not None:
             check_value(assignment.name.text, assignment.value, scope)
-    scope.once("the intervention on", (a.name for a in statement.under))
+    scope.once("the intervention on", (a.name for a in statement.under), "written")
     return CheckedData(
         statement.name.text,
         call.name,

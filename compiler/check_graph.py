@@ -22,6 +22,7 @@ def check_graph(spec: GraphSpec, hidden: Sequence[LatentStatement], scope: Scope
     before = len(scope.found)
     if not spec.nodes and scope.graph_known:
         scope.say(m.EmptyGraph(spec.span), source)
+        scope.graph_known = False
     _alike(spec, scope, source)
     for name in spec.with_attribute("selected", "s"):
         scope.say(m.Selected(name.span, name.text), source)

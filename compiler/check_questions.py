@@ -154,7 +154,7 @@ def check_check(statement: CheckStatement, scope: Scope) -> CheckedCheck:
     for name in statement.checks:
         if name.text not in CHECKS:
             scope.say(m.UnknownCheck(name.span, name.text, CHECKS))
-    scope.once("the check", statement.checks)
+    scope.once("the check", statement.checks, "named")
     names = tuple(name.text for name in statement.checks)
     return CheckedCheck(statement.query.text, names, statement.span)
 

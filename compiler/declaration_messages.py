@@ -48,7 +48,7 @@ class KindArguments(Message):
 
 
 class KindSize(Message):
-    what = "the size of a `{kind}` is a whole number from 1 to {limit}"
+    what = "a size of `{kind}` is a whole number from 1 to {limit}"
     help = "write {usage}"
     kind: str
     limit: int
@@ -134,22 +134,22 @@ class BareWord(Message):
 
 
 class NotALevel(Message):
-    what = "{value} is not a level of `{name}`"
+    what = "`{value}` is not a level of `{name}`"
     value: str
     name: str
     levels: tuple[str, ...]
 
     def remedy(self) -> str:
-        if did_you_mean(self.value.strip('"'), (level.strip('"') for level in self.levels)):
-            bare = {level.strip('"'): level for level in self.levels}
-            return f"did you mean {bare[did_you_mean(self.value.strip(chr(34)), bare) or '']}?"
+        meant = did_you_mean(self.value, (v for v in self.levels if v.startswith('"')))
+        if meant:
+            return f"did you mean {meant}?"
         if len(self.levels) > 12:
             return f"its levels run from {self.levels[0]} to {self.levels[-1]}"
         return f"its levels are {listed(self.levels)}"
 
 
 class WrongValue(Message):
-    what = "{value} is not a value of `{name}`, which is declared `{kind}`"
+    what = "`{value}` is not a value of `{name}`, which is declared `{kind}`"
     help = "give {wanted}"
     value: str
     name: str
@@ -181,11 +181,11 @@ class UnknownOption(Message):
     def remedy(self) -> str:
         if not self.known:
             return "it takes none: remove this one"
-        return suggest(self.option, self.known, f"its options are {listed(self.known)}")
+        return suggest(self.option, self.known, f"it takes {listed(self.known)}")
 
 
 class BadOption(Message):
-    what = "{value} is not a value of the option `{option}`"
+    what = "`{value}` is not a value of the option `{option}`"
     help = "give {wanted}"
     value: str
     option: str
@@ -243,7 +243,7 @@ class UnknownSource(Message):
 
 
 class SourcePath(Message):
-    what = "`{source}` takes the path of the data, and nothing else without a name"
+    what = "`{source}` takes one path, and options by name"
     help = 'write {source}("path")'
     source: str
 

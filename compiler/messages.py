@@ -101,14 +101,15 @@ class LatentDeclared(Message):
 
 
 class Redeclared(Message):
-    what = "{subject} `{name}` is declared twice"
+    what = "{subject} `{name}` is {verb} twice"
     help = "keep one of the two"
     subject: str
     name: str
+    verb: str
     first: Span
 
     def notes(self) -> tuple[Note, ...]:
-        return (Note("first declared here", self.first),)
+        return (Note(f"first {self.verb} here", self.first),)
 
 
 class SecondTrain(Message):
@@ -128,7 +129,7 @@ class UnknownQuery(Message):
     def remedy(self) -> str:
         if not self.known:
             return f"write  query {name_text(self.name)} = P(Y | do(X))"
-        return suggest(self.name, self.known, f"the queries are {listed(self.known)}")
+        return suggest(self.name, self.known, f"queries of this script: {listed(self.known)}")
 
 
 class EstimateAsQuery(Message):
@@ -164,10 +165,14 @@ class NothingEstimated(Message):
 
 class NoMean(Message):
     what = "`{function}` needs numbers, and `{name}` is declared `{kind}`"
-    help = "ask for the probability of a value, Pr({name} == ... | ...)"
     function: str
     name: str
     kind: str
+
+    def remedy(self) -> str:
+        if self.kind.startswith(("image", "text", "vector")):
+            return "sample the query and measure the samples instead"
+        return f"ask for the probability of a value, Pr({name_text(self.name)} == ... | ...)"
 
 
 class NotComparable(Message):

@@ -66,10 +66,10 @@ class Scope:
                 wanted = describe(rules[name])
                 self.say(d.BadOption(value.span, value_text(value), name, wanted))
 
-    def once(self, subject: str, names: Iterable[Name]) -> None:
-        """Note names that are declared a second time."""
+    def once(self, subject: str, names: Iterable[Name], verb: str = "declared") -> None:
+        """Note names that are declared, or whatever ``verb`` says, a second time."""
         first: dict[str, Span] = {}
         for name in names:
             if name.text in first:
-                self.say(m.Redeclared(name.span, subject, name.text, first[name.text]))
+                self.say(m.Redeclared(name.span, subject, name.text, verb, first[name.text]))
             first.setdefault(name.text, name.span)

@@ -2,7 +2,7 @@
 
 from causalc.grammar.diagnostic import LanguageError
 from causalc.grammar.format import format_script
-from causalc.grammar.parser import parse, parse_graph, parse_kind, parse_query
+from causalc.grammar.parser import parse, parse_file, parse_graph, parse_kind, parse_query
 from causalc.grammar.source import Source, Span
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Span",
     "format_script",
     "parse",
+    "parse_file",
     "parse_graph",
     "parse_kind",
     "parse_query",

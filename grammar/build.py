@@ -21,6 +21,7 @@ from causalc.grammar.shape import Distribution, Do, Terms, moment, query
 from causalc.grammar.source import INVISIBLE, NOWHERE, Span
 
 MAX_LIST_DEPTH = 4
+PLAIN_NUMBER = re.compile(r"[\d.]+")
 MAX_OPERATORS = 100
 MAX_DIGITS = 300
 ARROWS = ("->", "<-", "<->")
@@ -158,6 +159,9 @@ class Builder:
 
     def property(self, children: Children) -> t.Property:
         made = self.attribute(children)
+        last = children[-1]
+        if last.type == "NODE" and not PLAIN_NUMBER.fullmatch(last):
+            raise Fault(m.NotAProperty(made.span, made.key, str(last)))
         return t.Property(made.key, made.value or "", made.span)
 
     def chain(self, children: Children) -> t.Chain:

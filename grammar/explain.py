@@ -217,7 +217,18 @@ def _arrows(p: Place) -> Message | None:
         return u.EmptySet(p.last.span | p.span)
     if _inside_graph(p) and p.here.text == ",":
         return u.CommaInGraph(p.span)
+    if _inside_graph(p) and p.here.kind == "mark" and p.here.text not in "{}[];":
+        return u.StrangeCharacter(p.span, p.here.text, _odd_name(p))
     return None
+
+
+def _odd_name(p: Place) -> str:
+    """The name that an odd character is probably part of: up to the next arrow or separator."""
+    text = p.source.text
+    start = p.last.span.start if p.last and p.last.kind in ("word", "number") else p.span.start
+    if "\n" in text[start : p.span.start]:
+        start = p.span.start
+    return re.split(r"[\n;,{}\[\]]|<?->|<-", text[start:], maxsplit=1)[0].strip()
 
 
 def _inside_graph(p: Place) -> bool:
@@ -244,6 +255,8 @@ def _statement_start(p: Place) -> Message | None:
         return u.QueryWithoutKeyword(p.span, p.here.text)
     if p.here.text == "do":
         return u.DoWithoutQuery(p.span)
+    if p.statement and p.statement.text == "estimate" and (after == "(" or p.here.kind == "number"):
+        return u.OperatorMissing(p.span, p.found)
     return u.UnknownStatement(p.span, p.here.text)
 
 
@@ -267,7 +280,7 @@ def _statement_shape(p: Place) -> Message | None:
         if terminal in p.expected and not _in_distribution(p):
             return _symbol(p, symbol, example)
     if p.last.text == "=" and ("NUMBER" in p.expected) and keyword != "estimate":
-        return u.ValueMissing(p.last.span)
+        return u.ValueMissing(p.last.span, ", or $name" if _in_distribution(p) else "")
     return _right_side(p, keyword)
 
 

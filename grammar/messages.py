@@ -91,6 +91,13 @@ class NotADag(Message):
         return "write dag { X -> Y; X <-> Y }: `<->` stands for a latent common cause"
 
 
+class NotAProperty(Message):
+    what = "`{key} = {value}` is not an edge"
+    help = "write {value} -> {key} if {value} is a cause of {key}"
+    key: str
+    value: str
+
+
 class LatentWithoutComma(Message):
     what = "`{name}` follows a latent variable without a comma"
     help = "write `latent U, {name}` if it is latent too; otherwise put it on a line of its own"
@@ -99,7 +106,7 @@ class LatentWithoutComma(Message):
 
 class LatentWithoutName(Message):
     what = "`latent` names no variable"
-    help = "write  latent U;  a variable called `latent` stands in backticks"
+    help = "name one, latent U; a variable that is called latent stands in backticks"
 
 
 # ---- queries

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from os import PathLike
 from typing import Any
 
 from causalc.grammar import messages as m
@@ -14,7 +15,7 @@ from causalc.grammar.build import Builder
 from causalc.grammar.diagnostic import Fault, LanguageError
 from causalc.grammar.lalr import Stuck, run
 from causalc.grammar.shape import query
-from causalc.grammar.source import NOWHERE, Source, Span
+from causalc.grammar.source import MAX_BYTES, NOWHERE, Source, Span
 from causalc.grammar.tree import (
     Call,
     Chain,
@@ -28,7 +29,6 @@ from causalc.grammar.tree import (
     Statement,
 )
 
-MAX_BYTES = 1_000_000
 BUILDER = Builder()
 TRIVIA = re.compile(
     r"""(?P<other>"(?:[^"\\\n\r]|\\.)*"|`[^`\n\r]*`)|(?P<comment>(?:#|//)[^\n\r]*)"""
@@ -58,8 +58,15 @@ def _refuse_unreadable(source: Source) -> None:
 
 def parse(text: str, name: str = "<script>") -> Script:
     """Read a script; ``name`` is what messages call it. Raises ``LanguageError``."""
-    source = Source(text, name)
+    return _script(Source(text, name))
 
+
+def parse_file(path: str | PathLike[str]) -> Script:
+    """Read a script from a file. Raises ``CausalcError``, ``LanguageError`` among them."""
+    return _script(Source.read(path))
+
+
+def _script(source: Source) -> Script:
     def finish(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
         if not statements:
             raise Fault(u.Empty(NOWHERE, "graph { X -> Y }  query effect = P(Y | do(X))"))

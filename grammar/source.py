@@ -7,8 +7,12 @@ import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
+
+from causalc.errors import CausalcError
 
 LINE_END = re.compile(r"\r\n|\n|\r")
+MAX_BYTES = 1_000_000
 TAB_WIDTH = 4
 WINDOW = 100
 INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
@@ -39,6 +43,32 @@ class Source:
     def __post_init__(self) -> None:
         if self.text.startswith("\ufeff"):
             object.__setattr__(self, "text", self.text[1:])
+
+    @classmethod
+    def read(cls, path: str | PathLike[str]) -> Source:
+        """Read a UTF-8 file; raises ``CausalcError`` where it is missing, too large or not text."""
+        name = str(path)
+        try:
+            with open(path, "rb") as file:
+                content = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            raise CausalcError(
+                f"{name}: error: this file cannot be read ({error.strerror})\n"
+                "  help: check the path and its permissions"
+            ) from None
+        if len(content) > MAX_BYTES:
+            raise CausalcError(
+                f"{name}: error: this file is longer than {MAX_BYTES} bytes\n"
+                "  help: data never belong in a script: name their file in a `data` statement"
+            )
+        try:
+            return cls(content.decode("utf-8"), name)
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            raise CausalcError(
+                f"{name}:{line}: error: byte {error.start} of this file is not UTF-8 text\n"
+                "  help: save the file as UTF-8; if it is a data file, a script names it in `data`"
+            ) from None
 
     @cached_property
     def line_starts(self) -> tuple[int, ...]:

@@ -87,7 +87,7 @@ class UnclosedName(Message):
 
 
 class WrongQuotes(Message):
-    what = "{quote} does not start a string here"
+    what = "`{quote}` does not start a string here"
     help = 'strings stand in straight double quotes, "...", and odd names in backticks, `...`'
     quote: str
 
@@ -222,6 +222,12 @@ class BareSource(Message):
     reader: str
 
 
+class OperatorMissing(Message):
+    what = "an operator is missing before {found}"
+    help = "join the two by +, -, * or /"
+    found: str
+
+
 class NotAQuery(Message):
     what = "a query is written as a distribution"
     help = "write  P(Y | do(X), Z)"
@@ -245,7 +251,8 @@ class WrongSymbol(Message):
 
 class ValueMissing(Message):
     what = "no value follows the `=`"
-    help = 'write a number, a "string", true, false, a list such as [1, 2], or $name'
+    help = 'write a number, a "string", true, false, or a list such as [1, 2]{parameter}'
+    parameter: str
 
 
 class UnquotedPath(Message):

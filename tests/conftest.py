@@ -1,8 +1,17 @@
-"""Options that all tests share."""
+"""Options of the test run."""
 
 import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--update-golden`` writes what the compiler prints now over what is committed."""
-    parser.addoption("--update-golden", action="store_true", help="accept the present output")
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="accept what the code does now: rewrite the expected texts in tests/golden",
+    )
+
+
+@pytest.fixture
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    """Whether expected texts are to be rewritten."""
+    return bool(request.config.getoption("--update-golden"))
