@@ -195,7 +195,9 @@ def _columns(plan: Plan, op: Operation, columns: list[frozenset[str]]) -> frozen
             assert columns[data] >= set(names), op
             return frozenset()
         case Reweight(base, by):
-            assert all(isinstance(plan.operations[i], Fit) for i in by), op
+            for model in (plan.operations[i] for i in by):
+                assert isinstance(model, Fit), op
+                assert columns[base] >= {*model.targets, *model.inputs}, op
             return columns[base]
         case Generate(draws, names):
             _verify_draws(plan, draws, set())

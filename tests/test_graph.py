@@ -89,7 +89,7 @@ def test_districts_and_ancestors() -> None:
 
 
 def test_a_cycle_is_named() -> None:
-    with pytest.raises(CausalcError, match="A -> B -> C -> A|B -> C -> A -> B|C -> A -> B -> C"):
+    with pytest.raises(CausalcError, match=r"A -> B -> C -> A|B -> C -> A -> B|C -> A -> B -> C"):
         Graph.from_edges([], [("A", "B"), ("B", "C"), ("C", "A")])
 
 

@@ -35,7 +35,12 @@ def prune(plan: Plan, graph: Graph) -> Plan:
     operations: list[Operation] = list(plan.operations)
     for i in reversed(range(count)):
         if used[i]:
-            operations[i] = _narrow(operations[i], columns[i], columns, graph)
+            op = operations[i]
+            if isinstance(op, Reweight):  # every propensity is evaluated on the rows of the base
+                for model in (operations[j] for j in op.propensities):
+                    assert isinstance(model, Fit)
+                    columns[op.base].update(model.targets, model.inputs)
+            operations[i] = _narrow(op, columns[i], columns, graph)
             for ref in references(operations[i]):
                 used[ref] = True
     new: dict[int, int] = {}
