@@ -106,10 +106,7 @@ class Lowering:
         for kernel in sorted(derivation.pool.kernels.values(), key=lambda k: k.depth):
             self.dataset(kernel, derivation)
         inputs = tuple(dict.fromkeys(n for n, _ in (*question.do, *question.given)))
-        if derivation.given:
-            draws = self._conditional(derivation)
-        else:
-            draws = self._joint(derivation)
+        draws = self._conditional(derivation) if derivation.given else self._joint(derivation)
         needed = needed_draws(tuple(draws), set(question.outcomes))
         return Network(name, question, inputs, (*self._idle(needed, inputs), *needed))
 
