@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import unicodedata
+from collections.abc import Iterable
 
 RESERVED = (
     frozenset(keyword.kwlist)
@@ -32,9 +33,9 @@ RESERVED = (
 class Namespace:
     """Hands out identifiers; the same text gets the same identifier, different texts different ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Iterable[str] = ()) -> None:
         self._given: dict[tuple[str, object], str] = {}
-        self._taken: set[str] = set()
+        self._taken = set(taken)
 
     def __getitem__(self, text: str) -> str:
         return self.fresh(text, None)

@@ -154,7 +154,8 @@ class Writer:
                 return self._generate(name, draws, columns)
 
     def _generate(self, name: str, draws: Sequence[Draw], columns: Sequence[str]) -> list[str]:
-        local = Namespace()
+        # The function reads these models from the scope around it: no column may hide one.
+        local = Namespace({self.of(draw.model) for draw in draws})
         body = [line for draw in draws for line in self.draw(draw, self.of, local)]
         items = [f"{literal(c)}: {local[c]}," for c in columns]
         parents = [f"{self.of(i)}," for i in dict.fromkeys(d.model for d in draws)]
