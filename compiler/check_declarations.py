@@ -17,7 +17,7 @@ from causalc.compiler.families import (
     TRAIN,
     fitting,
 )
-from causalc.compiler.kinds import kind_from_call, kind_problem, plain
+from causalc.compiler.kinds import kind_from_call, kind_problem, parameter_in, plain
 from causalc.compiler.scope import Scope
 from causalc.grammar.source import NOWHERE
 from causalc.grammar.tree import (
@@ -67,7 +67,7 @@ def _data(statement: DataStatement, scope: Scope) -> CheckedData:
         statement.name.text,
         call.name,
         _path(call, scope),
-        {k: plain(v) for k, v in call.options if not isinstance(v, Parameter)},
+        {k: plain(v) for k, v in call.options if not parameter_in(v)},
         split,
         columns,
         statement.under,
@@ -102,8 +102,8 @@ def _columns(statement: DataStatement, scope: Scope) -> tuple[str | None, dict[s
             scope.is_variable(Name(option, span), "column")
         elif column and scope.graph_known and option not in scope.observed:
             scope.say(d.UnknownDataOption(span, option, known))
-        elif isinstance(value, Parameter):
-            scope.say(d.ParameterOutsideQuery(value.span, value.name))
+        elif scope.is_parameter(value):
+            pass
         elif not isinstance(value, Literal) or not isinstance(value.value, str):
             scope.say(d.NotAColumn(value.span, option))
         elif column:
@@ -166,5 +166,5 @@ def check_train(statements: Sequence[TrainStatement], scope: Scope) -> dict[str,
     for statement in statements[:1]:
         scope.check_options("`train`", statement.options, statement.option_spans, TRAIN)
         pairs = statement.options
-        options = {name: plain(v) for name, v in pairs if not isinstance(v, Parameter)}
+        options = {name: plain(v) for name, v in pairs if not parameter_in(v)}
     return options

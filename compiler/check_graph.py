@@ -34,7 +34,7 @@ def check_graph(spec: GraphSpec, hidden: Sequence[LatentStatement], scope: Scope
         *others, last = cycle
         notes = tuple((f"{e.tail.text} -> {e.head.text}", e.span) for e in others[:SHOWN_EDGES])
         scope.say(m.Cycle(last.span, path, notes), source)
-    if len(scope.found) > before:
+    if len(scope.found) > before or not scope.graph_known:
         return Graph.from_edges((), ())
     return Graph.from_edges(spec.nodes, spec.directed, spec.bidirected, tuple(scope.latent))
 

@@ -9,7 +9,7 @@ from causalc.compiler import messages as m
 from causalc.compiler.check_values import check_value
 from causalc.compiler.checked import CheckedCheck, CheckedEstimate, CheckedQuery, CheckedSample
 from causalc.compiler.families import CHECKS, SAMPLE, accepts, describe
-from causalc.compiler.kinds import Kind, plain
+from causalc.compiler.kinds import Kind, parameter_in, plain
 from causalc.compiler.scope import Scope
 from causalc.grammar.printer import name_text, value_text
 from causalc.grammar.source import NOWHERE, Span
@@ -105,9 +105,7 @@ def _check_fixed(assignment: Assignment, scope: Scope) -> None:
     value = assignment.value
     if value is None:
         scope.say(m.FreeInEstimate(assignment.span, name_text(assignment.name)))
-    elif isinstance(value, Parameter):
-        scope.say(d.ParameterOutsideQuery(value.span, value.name))
-    else:
+    elif not scope.is_parameter(value):
         check_value(assignment.name.text, value, scope)
 
 
@@ -117,9 +115,9 @@ def _check_predicate(function: str, predicate: Predicate, scope: Scope) -> None:
         if kind is not None and not _has_mean(kind):
             scope.say(m.NoMean(name.span, function, name.text, str(kind)))
         return
-    if isinstance(predicate.value, Parameter):
-        scope.say(d.ParameterOutsideQuery(predicate.value.span, predicate.value.name))
-    elif kind is not None and predicate.comparison not in _comparisons(kind):
+    if scope.is_parameter(predicate.value):
+        return
+    if kind is not None and predicate.comparison not in _comparisons(kind):
         scope.say(m.NotComparable(predicate.span, name.text, str(kind), predicate.comparison))
     else:
         check_value(name.text, predicate.value, scope)
@@ -186,16 +184,14 @@ def check_sample(statement: SampleStatement, scope: Scope) -> CheckedSample:
         _check_complete(statement, found, scope)
     if not statement.path:
         scope.say(d.EmptyPath(statement.span))
-    values = {k: plain(v) for k, v in given.items() if not isinstance(v, Parameter)}
+    values = {k: plain(v) for k, v in given.items() if not parameter_in(v)}
     n, seed = values.pop("n", None), values.pop("seed", None)
     whole = n if isinstance(n, int) else 0
     return CheckedSample(statement.query.text, whole, seed, values, statement.path, statement.span)
 
 
 def _check_option(name: str, value: Value, scope: Scope) -> None:
-    if isinstance(value, Parameter):
-        scope.say(d.ParameterOutsideQuery(value.span, value.name))
-    elif not accepts(SAMPLE[name], value):
+    if not scope.is_parameter(value) and not accepts(SAMPLE[name], value):
         scope.say(d.BadOption(value.span, value_text(value), name, describe(SAMPLE[name])))
 
 
@@ -220,8 +216,7 @@ def _check_input(name: Name, value: Value, found: QueryStatement, scope: Scope) 
             known = (*SAMPLE, *inputs)
             scope.say(m.UnknownInput(name.span, found.name.text, name.text, known))
         return
-    if isinstance(value, Parameter):
-        scope.say(d.ParameterOutsideQuery(value.span, value.name))
+    if scope.is_parameter(value):
         return
     for assignment in (*query.do, *query.given):
         parameter = isinstance(assignment.value, Parameter) and assignment.value.name == name.text

@@ -101,6 +101,17 @@ def plain(value: Value) -> Any:
             raise AssertionError(f"${name} has no value yet")
 
 
+def parameter_in(value: Value) -> Parameter | None:
+    """The first ``$parameter`` in a value, if any."""
+    match value:
+        case Parameter():
+            return value
+        case Sequence(items):
+            return next(filter(None, map(parameter_in, items)), None)
+        case _:
+            return None
+
+
 def kind_problem(call: Call) -> Message | None:
     """What is wrong with a kind, if anything."""
     return _problem(call)
@@ -126,8 +137,8 @@ def _problem(call: Call) -> Message | None:
         return d.UnknownKind(call.name_span, call.name, tuple(CHECKS))
     usage, allowed, check = found
     for value in (*call.args, *(v for _, v in call.options)):
-        if isinstance(value, Parameter):
-            return d.ParameterOutsideQuery(value.span, value.name)
+        if parameter := parameter_in(value):
+            return d.ParameterOutsideQuery(parameter.span, parameter.name)
     for i, (name, value) in enumerate(call.options):
         if name not in allowed:
             at = call.option_spans[i] if call.option_spans else call.span

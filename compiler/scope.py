@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from causalc.compiler import declaration_messages as d
 from causalc.compiler import messages as m
 from causalc.compiler.families import Rules, accepts, describe
-from causalc.compiler.kinds import Kind
+from causalc.compiler.kinds import Kind, parameter_in
 from causalc.grammar.diagnostic import LanguageError, Message
 from causalc.grammar.printer import value_text
 from causalc.grammar.source import NOWHERE, Source, Span
-from causalc.grammar.tree import EstimateStatement, Name, Options, Parameter, QueryStatement
+from causalc.grammar.tree import EstimateStatement, Name, Options, QueryStatement, Value
 
 
 @dataclass(slots=True)
@@ -52,6 +52,13 @@ class Scope:
         self.say(m.UnknownVariable(name.span, name.text, self.observed))
         return False
 
+    def is_parameter(self, value: Value) -> bool:
+        """Note a ``$parameter`` in a value where none can stand."""
+        parameter = parameter_in(value)
+        if parameter:
+            self.say(d.ParameterOutsideQuery(parameter.span, parameter.name))
+        return parameter is not None
+
     def check_options(
         self, subject: str, options: Options, spans: tuple[Span, ...], rules: Rules
     ) -> None:
@@ -60,8 +67,8 @@ class Scope:
             span = spans[i] if i < len(spans) else NOWHERE
             if name not in rules:
                 self.say(d.UnknownOption(span, subject, name, tuple(rules)))
-            elif isinstance(value, Parameter):
-                self.say(d.ParameterOutsideQuery(value.span, value.name))
+            elif self.is_parameter(value):
+                pass
             elif not accepts(rules[name], value):
                 wanted = describe(rules[name])
                 self.say(d.BadOption(value.span, value_text(value), name, wanted))

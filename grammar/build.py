@@ -188,6 +188,9 @@ class Builder:
     def latent(self, children: Children) -> t.Latent:
         return t.Latent(_only(children, t.Name), span_of(children))
 
+    def hidden(self, children: Children) -> t.LatentStatement:
+        return t.LatentStatement(_only(children, t.Name), span_of(children))
+
     def graph_body(self, children: Children) -> _Braces:
         return _Braces(_items(children), span_of(children))
 
@@ -212,8 +215,7 @@ class Builder:
         return t.VarStatement(_only(children, t.Name), children[-1], span_of(children))
 
     def under(self, children: Children) -> Do:
-        do: Do = children[1]
-        return replace(do, span=span_of(children))
+        return Do(children[3], span_of(children))
 
     def data(self, children: Children) -> t.DataStatement:
         _, name, _, call, *rest = children
@@ -256,10 +258,7 @@ class Builder:
         )
 
     def script(self, children: Children) -> tuple[t.Statement, ...]:
-        made = (c for c in children if not isinstance(c, Token))
-        return tuple(
-            t.LatentStatement(c.names, c.span) if isinstance(c, t.Latent) else c for c in made
-        )
+        return tuple(c for c in children if not isinstance(c, Token))
 
     # ---- questions
 

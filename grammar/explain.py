@@ -353,14 +353,22 @@ def _anything(p: Place) -> Message:
         return u.StrangeCharacter(p.span, p.here.text, _around(p.source.text, p.here.span.start))
     if "$END" in p.expected and p.start != "script" and p.here and p.last:
         return u.Extra(p.span, p.found, WHOLE[p.start][0].removeprefix("a "))
-    expected = tuple(sorted({_terminal(name) for name in p.expected}))
-    if len(expected) > 8:
-        expected = ()
+    expected = _expected(p)
     if p.here is None:
         keyword = p.statement.text if p.statement else ""
         whole = f"this `{keyword}`" if keyword else WHOLE[p.start][0]
         return u.UnexpectedEnd(p.span, whole, EXAMPLES.get(keyword) or WHOLE[p.start][1])
     return u.Unexpected(p.span, p.found, expected)
+
+
+def _expected(p: Place) -> tuple[str, ...]:
+    """What could stand at the place; all that may start a statement counts as one."""
+    names = set(p.expected)
+    statement = "GRAPH" in names
+    if statement:
+        names -= {*(word.upper() for word in u.STATEMENTS), "SEMICOLON", "$END"}
+    found = sorted({_terminal(name) for name in names})
+    return (*found, "a statement such as query") if statement else tuple(found)
 
 
 def _around(text: str, offset: int) -> str:

@@ -133,9 +133,10 @@ def _token(text: str, name: str, offset: int) -> Token:
 
 
 def _reduce(t: Tables, rule: Rule, states: list[int], values: list[Any], builder: object) -> None:
-    children = _Children()
     at = len(values) - rule.size
-    for value in values[at:]:
+    longer = rule.size and isinstance(values[at], _Children)
+    children = values[at] if longer else _Children()  # so that a long list is never copied
+    for value in values[at + 1 if longer else at :]:
         if isinstance(value, _Children):
             children.extend(value)
         else:

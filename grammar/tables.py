@@ -18,17 +18,12 @@ def grammar_text() -> str:
     return files("causalc.grammar").joinpath("causal.lark").read_text("utf-8")
 
 
-def make_tables(strict: bool = False) -> dict[str, Any]:
-    """The tables as JSON holds them.
-
-    ``strict`` refuses a grammar in which two terminals, or two actions, collide; it needs interegular.
-    """
+def make_tables() -> dict[str, Any]:
+    """The tables as JSON holds them."""
     from lark import Lark
     from lark.parsers.lalr_analysis import Reduce, Shift
 
-    made = Lark(
-        grammar_text(), parser="lalr", start=list(STARTS), keep_all_tokens=True, strict=strict
-    )
+    made = Lark(grammar_text(), parser="lalr", start=list(STARTS), keep_all_tokens=True)
     table = made.parser.parser._parse_table
     numbers = _numbered(table)
     rules = sorted(
