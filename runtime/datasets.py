@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from causalc.runtime.data import Columns
 from causalc.runtime.store import key_of
+
+if TYPE_CHECKING:
+    from causalc.runtime.smoothing import Smoother
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +26,7 @@ class Dataset:
     identify: Callable[[tuple[str, ...]], object]
     make_columns: Callable[[], Columns]
     make_weights: Callable[[], np.ndarray | None]
+    smoother: Smoother | None = None
     _columns: Columns | None = field(default=None, repr=False)
     _weights: tuple[np.ndarray | None] | None = field(default=None, repr=False)
 
@@ -52,13 +56,19 @@ def observed(columns: Columns, names: tuple[str, ...]) -> Dataset:
     )
 
 
-def reweighted(base: Dataset, keys: Sequence[str], options: object, weights: np.ndarray) -> Dataset:
+def reweighted(
+    base: Dataset,
+    keys: Sequence[str],
+    options: object,
+    weights: np.ndarray,
+    smoother: Smoother | None = None,
+) -> Dataset:
     """Return ``base`` with weights from the propensity models of ``keys``."""
 
     def identify(used: tuple[str, ...]) -> object:
         return ["reweight", base.identity(used), list(keys), options]
 
-    return Dataset(base.names, identify, lambda: base.columns, lambda: weights)
+    return Dataset(base.names, identify, lambda: base.columns, lambda: weights, smoother)
 
 
 def generated(

@@ -25,6 +25,9 @@ from causalc.runtime.specs import ModelSpec
 
 FOLDS = 3
 
+# log p and log q of each row, and log P of every level where a network gives them
+_LogProbabilities = tuple[np.ndarray, np.ndarray, np.ndarray | None]
+
 
 def shape_of(columns: Columns, targets: tuple[str, ...], given: tuple[str, ...]) -> Shape:
     """Return the shape of P(targets | given) over these columns."""
@@ -91,7 +94,8 @@ def _only(rows: Tensors, shape: Shape) -> dict[str, torch.Tensor]:
 class Propensity:
     """Out-of-fold log P(targets | inputs) of the very rows it was fitted on, and log q.
 
-    It serves reweighting only: the fold models are not kept, and it cannot be drawn from.
+    It serves reweighting only: the fold models are not kept, and it cannot be drawn from. For one
+    discrete target modelled by a network, ``log_all`` ``(n, K)`` holds log P of every level.
     """
 
     key: str
@@ -100,6 +104,7 @@ class Propensity:
     discrete: bool
     log_p: np.ndarray
     log_q: np.ndarray
+    log_all: np.ndarray | None = None
 
     def save(self, folder: Path) -> None:
         """Write both columns of log probabilities."""
@@ -113,7 +118,10 @@ class Propensity:
             "discrete": self.discrete,
         }
         (folder / "config.json").write_text(json.dumps(config, indent=1))
-        save_file({"log_p": self.log_p, "log_q": self.log_q}, folder / "propensity.safetensors")
+        arrays = {"log_p": self.log_p, "log_q": self.log_q}
+        if self.log_all is not None:
+            arrays["log_all"] = self.log_all
+        save_file(arrays, folder / "propensity.safetensors")
 
     @staticmethod
     def load(folder: Path) -> Propensity:
@@ -125,7 +133,8 @@ class Propensity:
             arrays = load_file(folder / "propensity.safetensors")
             names = tuple(config["targets"]), tuple(config["inputs"])
             discrete = bool(config["discrete"])
-            return Propensity(config["key"], *names, discrete, arrays["log_p"], arrays["log_q"])
+            log_p, log_q, log_all = arrays["log_p"], arrays["log_q"], arrays.get("log_all")
+            return Propensity(config["key"], *names, discrete, log_p, log_q, log_all)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CausalcError(f"{folder}: not a saved propensity ({error}).") from error
 
@@ -147,16 +156,18 @@ def fit_propensity(
     encoders = encoders_of(columns, shape, "auto")
     rows = encode_rows(columns, shape, encoders, setting.seed)
     log_p, log_q = np.zeros(columns.rows), np.zeros(columns.rows)
+    log_all: np.ndarray | None = None
     for i, (one, chosen) in enumerate(links(shape, spec, columns.rows, density=True)):
         here = replace(setting, seed=derive(setting.seed, "link", i))
         task = _Task(one, chosen, _only(rows, one), weights, here, report)
-        p, q = task.table() if chosen.family == "table" else task.crossfit()
+        p, q, log_all = task.table() if chosen.family == "table" else task.crossfit()
         log_p, log_q = log_p + p, log_q + q
     discrete = all(kind.discrete for _, kind in shape.targets)
     if discrete:
         log_q = weighting.marginal([columns[name] for name, _ in shape.targets], weights)
     inputs = tuple(name for name, _ in shape.inputs)
-    return Propensity(key, shape.target_names, inputs, discrete, log_p, log_q)
+    log_all = log_all if len(shape.targets) == 1 else None
+    return Propensity(key, shape.target_names, inputs, discrete, log_p, log_q, log_all)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,17 +189,16 @@ class _Task:
         with self.report.stage(f"{shape} {self.spec.family} (propensity, {part})"):
             return family(self.spec.family).fit(shape, rows, mass, self.spec, setting, self.report)
 
-    def table(self) -> tuple[np.ndarray, np.ndarray]:
+    def table(self) -> _LogProbabilities:
         """Return in-sample log p, and the log marginal."""
         name = self.shape.target_names[0]
         every = np.arange(len(self.rows[name]))
         fitted = self._fit(every, "all rows", self.shape)
         codes = [self.rows[name].numpy() for name in self.shape.target_names]
-        return fitted.log_prob(self.rows, self.rows).numpy(), weighting.marginal(
-            codes, self.weights
-        )
+        log_p = fitted.log_prob(self.rows, self.rows).numpy()
+        return log_p, weighting.marginal(codes, self.weights), None
 
-    def crossfit(self) -> tuple[np.ndarray, np.ndarray]:
+    def crossfit(self) -> _LogProbabilities:
         """Return calibrated out-of-fold log p, and the log marginal (density)."""
         name, kind = self.shape.targets[0]
         n = len(self.rows[name])
@@ -208,14 +218,15 @@ class _Task:
         log_q = alone.log_prob(self.rows, self.rows).numpy()
         log_p, share = weighting.defensive(found, log_q, self.weights)
         self._tail(share)
-        return log_p, log_q
+        return log_p, log_q, None
 
-    def _discrete(self, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _discrete(self, logits: np.ndarray) -> _LogProbabilities:
         codes = self.rows[self.shape.target_names[0]].numpy()
         t, e = weighting.calibrated(logits, codes, self.weights)
         self._tail(e)
-        log_p = weighting.apply_calibration(logits, t, e)[np.arange(len(codes)), codes]
-        return log_p, weighting.marginal([codes], self.weights)
+        log_all = weighting.apply_calibration(logits, t, e)
+        log_p = log_all[np.arange(len(codes)), codes]
+        return log_p, weighting.marginal([codes], self.weights), log_all.astype(np.float32)
 
     def _tail(self, share: float) -> None:
         if share > 0.2:

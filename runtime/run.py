@@ -22,6 +22,7 @@ from causalc.runtime.fitting import Propensity, fit_conditional, fit_propensity,
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
 from causalc.runtime.schema import Schema, near
+from causalc.runtime.smoothing import Smoother
 from causalc.runtime.specs import ModelSpec
 from causalc.runtime.store import Store, key_of
 
@@ -36,7 +37,8 @@ class Run:
 
     ``diagnostics`` are one-line findings in the order they arose, each with a remedy where one is
     called for. ``budget`` is the most seconds of training for each model; by default the number of
-    steps is set by the kinds of variable.
+    steps is set by the kinds of variable. ``smooth`` averages uneven weights over what a fit does
+    not see (see ``smoothing``); without it they are used as they are.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Run:
         device: str = "auto",
         budget: float | None = None,
         truncate: float | None = None,
+        smooth: bool = True,
         progress: bool = True,
     ) -> None:
         _check_options(seed, budget, truncate)
@@ -59,6 +62,7 @@ class Run:
         self.store = store if isinstance(store, Store) else Store(store)
         self.seed, self.device = seed, pick_device(device)
         self._budget, self._truncate, self._quiet = budget, truncate, not progress
+        self._smooth = smooth
         self.diagnostics: list[str] = list(self._columns.findings)
 
     def observed(self, columns: Sequence[str]) -> Dataset:
@@ -91,7 +95,8 @@ class Run:
         train = fit_propensity if purpose == "propensity" else fit_conditional
         made: Conditional | Propensity
         try:
-            made = train(key, on.columns, on.weights, shape, model, setting, report)
+            weights = _weights(on, shape, setting, report)
+            made = train(key, on.columns, weights, shape, model, setting, report)
         except CausalcError as error:
             raise CausalcError(_about(shape, str(error))) from error
         findings = [_about(shape, line) for line in report.findings]
@@ -138,7 +143,19 @@ class Run:
         numerator q is their weighted marginal, joint where they are discrete.
         """
         weights = self._weigh(base, list(by))  # at once, so that a resumed run reports it too
-        return datasets.reweighted(base, [model.key for model in by], self._truncate, weights)
+        smoother = self._smoother(base, list(by), weights) if self._smooth else None
+        options = [self._truncate, smoother is not None]
+        keys = [model.key for model in by]
+        return datasets.reweighted(base, keys, options, weights, smoother)
+
+    def _smoother(
+        self, base: Dataset, by: list[Propensity], weights: np.ndarray
+    ) -> Smoother | None:
+        """Return what averages these weights, where one network gave them all."""
+        if len(by) != 1 or by[0].log_all is None or base.weights is not None:
+            return None
+        (fixed,) = by[0].targets
+        return Smoother(base.columns, fixed, by[0].inputs, by[0].log_all, weights)
 
     def _weigh(self, base: Dataset, by: list[Propensity]) -> np.ndarray:
         fixed = [name for model in by for name in model.targets]
@@ -208,6 +225,13 @@ class Run:
     def finish(self, models: Mapping[str, Model]) -> Models:
         """Return the models by name, with schema, seed and findings; they can be saved."""
         return Models(models, self.schema, self.seed, tuple(self.diagnostics))
+
+
+def _weights(on: Dataset, shape: Shape, setting: Setting, report: Report) -> np.ndarray | None:
+    names = (*shape.target_names, *(name for name, _ in shape.inputs))
+    if on.smoother is None or not on.smoother.applies(names):
+        return on.weights
+    return on.smoother.smooth(names, setting, report)
 
 
 def _about(shape: Shape, line: str) -> str:

@@ -2,7 +2,7 @@
 
 AdamW with warm-up and cosine decay, gradient clipping, an exponential moving average of the
 weights, sampling of rows in proportion to their weights, a held-out split fixed by the seed, early
-stopping on its weighted loss, and the best averaged weights kept. On a CPU the result is a
+stopping on its weighted loss, and the best averaged weights kept (the latest among equals). On a CPU the result is a
 function of the data, the options and the seed.
 """
 
@@ -67,7 +67,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What training came to: the best held-out loss, when, and which rows were held out."""
+    """What training came to: the held-out loss kept, at which step, and the rows held out."""
 
     loss: float
     step: int
@@ -114,13 +114,7 @@ def train(
     generator = torch.Generator(setting.device).manual_seed(derive(setting.seed, "noise") % 2**63)
     module.to(setting.device).train()
     average = _Average(module, plan.decay)
-    optimiser = torch.optim.AdamW(
-        module.parameters(),
-        lr=plan.lr,
-        betas=(0.9, 0.99),
-        weight_decay=plan.weight_decay,
-        fused=torch.device(setting.device).type in ("cpu", "cuda"),
-    )
+    optimiser = _optimiser(module, plan, setting)
     watch = _Watch(average.module, _held(rows, held, setting), weights, held, plan, setting, report)
     start, every, step = time.monotonic(), max(1, plan.steps // _CHECKS), 0
     while step < plan.steps and not watch.stopped:
@@ -135,11 +129,22 @@ def train(
         step += 1
         if step % every == 0 or step == plan.steps:
             watch.check(step, loss, done)
-    if watch.best_step == 0:
+    if watch.kept_step == 0:
         watch.check(step, loss, 1.0)
-    module.load_state_dict(watch.best)
-    report.update(1.0, f"loss {watch.best_loss:.4f}")
-    return Outcome(watch.best_loss, watch.best_step, step, held)
+    module.load_state_dict(watch.kept)
+    report.update(1.0, f"loss {watch.kept_loss:.4f}")
+    return Outcome(watch.kept_loss, watch.kept_step, step, held)
+
+
+def _optimiser(module: nn.Module, plan: Plan, setting: Setting) -> torch.optim.Optimizer:
+    fused = torch.device(setting.device).type in ("cpu", "cuda")
+    return torch.optim.AdamW(
+        module.parameters(),
+        lr=plan.lr,
+        betas=(0.9, 0.99),
+        weight_decay=plan.weight_decay,
+        fused=fused,
+    )
 
 
 def _done(step: int, steps: int, start: float, budget: float | None) -> float:
@@ -235,7 +240,13 @@ def _step(
 
 
 class _Watch:
-    """Held-out loss of the averaged weights: the best so far, and whether to stop."""
+    """Held-out loss of the averaged weights: which to keep, and whether to stop.
+
+    Kept are the latest weights that are not significantly worse than the best seen: by more than
+    one standard error of the row-wise difference. The learning rate falls throughout, so among
+    equals the latest are the least noisy; picking the lowest of many noisy figures would keep
+    half-trained weights.
+    """
 
     def __init__(
         self,
@@ -249,17 +260,19 @@ class _Watch:
     ) -> None:
         self.module, self.batches, self.plan = module, batches, plan
         self.setting, self.report = setting, report
-        mass = torch.ones(len(held)) if weights is None else weights[held].float()
-        self.mass = mass.to(setting.device)
-        self.best_loss, self.best_step, self.stale = math.inf, 0, 0
-        self.best = {k: v.clone() for k, v in module.state_dict().items()}
+        mass = torch.ones(len(held)) if weights is None else weights[held].double()
+        self.mass = (mass / mass.sum()).to(setting.device, torch.float64)
+        self.lowest: torch.Tensor | None = None
+        self.kept_loss, self.kept_step, self.stale = math.inf, 0, 0
+        self.kept = {k: v.clone() for k, v in module.state_dict().items()}
 
     @property
     def stopped(self) -> bool:
         return self.stale >= self.plan.patience
 
     def check(self, step: int, loss: torch.Tensor, done: float) -> None:
-        held = self._loss()
+        losses = self._losses()
+        held = float((losses * self.mass).sum())
         if not (math.isfinite(held) and math.isfinite(float(loss))):
             raise CausalcError(
                 f"Training diverged: the loss is {float(loss):g} at step {step}, held out {held:g}. "
@@ -269,15 +282,26 @@ class _Watch:
         self.report.curve.append({"step": step, "loss": float(loss), "held_out": held})
         self.report.update(done, f"loss {held:.4f}")
         self.stale += 1
-        if held < self.best_loss:
-            self.best_loss, self.best_step, self.stale = held, step, 0
-            self.best = {k: v.clone() for k, v in self.module.state_dict().items()}
+        if self._as_good(losses):
+            self.kept_loss, self.kept_step, self.stale = held, step, 0
+            self.kept = {k: v.clone() for k, v in self.module.state_dict().items()}
+
+    def _as_good(self, losses: torch.Tensor) -> bool:
+        """Compare with the lowest losses so far, which these replace if they are lower."""
+        if self.lowest is None:
+            self.lowest = losses
+            return True
+        worse = losses - self.lowest
+        gap = float((worse * self.mass).sum())
+        if gap <= 0:
+            self.lowest = losses
+            return True
+        return gap <= float((((worse - gap) * self.mass) ** 2).sum().sqrt())
 
     @torch.no_grad()
-    def _loss(self) -> float:
+    def _losses(self) -> torch.Tensor:
         # The same noise at every check, or the comparison would be between draws of noise.
         generator = torch.Generator(self.setting.device).manual_seed(7)
         with _cast(self.setting.device, self.plan.precision):
             losses = [self.module.loss(batch, generator) for batch in self.batches]  # type: ignore[operator]
-        losses_all = torch.cat([part.float() for part in losses])
-        return float((losses_all * self.mass).sum() / self.mass.sum())
+        return torch.cat([part.double() for part in losses])

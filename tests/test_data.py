@@ -132,7 +132,11 @@ def test_unreadable_files(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_bytes(b"not parquet")
     (tmp_path / "x.xlsx").write_bytes(b"")
     (tmp_path / "empty").mkdir()
-    for name, words in (("x.parquet", "cannot be read"), ("x.xlsx", "expected a"), ("empty", "holds no")):
+    for name, words in (
+        ("x.parquet", "cannot be read"),
+        ("x.xlsx", "expected a"),
+        ("empty", "holds no"),
+    ):
         with pytest.raises(CausalcError, match=words):
             load(tmp_path / name, SCHEMA)
 

@@ -31,7 +31,9 @@ CASES = [
 
 @pytest.mark.parametrize(("kind", "values", "transform"), CASES, ids=lambda v: str(v)[:12])
 @pytest.mark.parametrize("spread", [False, True])
-def test_decode_inverts_encode(kind: Kind, values: np.ndarray, transform: str, spread: bool) -> None:
+def test_decode_inverts_encode(
+    kind: Kind, values: np.ndarray, transform: str, spread: bool
+) -> None:
     values = values.astype(np.float32) if kind.name == "vector" else values
     fitted = fit_encoder(values, kind, transform)
     encoder = Encoder.from_json(json.loads(json.dumps(fitted.to_json())))

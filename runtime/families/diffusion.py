@@ -23,6 +23,7 @@ from causalc.errors import CausalcError
 from causalc.runtime.encode import unpack
 from causalc.runtime.families.neural import device_of, in_batches, rows_of, whole
 from causalc.runtime.families.protocol import Setting, Shape, Tensors
+from causalc.runtime.images import ComponentDenoiser, Components, components
 from causalc.runtime.noise import Noise, derive
 from causalc.runtime.precondition import Slots, denoise, level, losses, scale_in
 from causalc.runtime.progress import Report
@@ -34,12 +35,19 @@ from causalc.runtime.train import Plan, effective, seeded, train
 # The closed list of denoisers that a saved folder may name.
 DENOISERS = {
     "ResidualDenoiser": "causalc.runtime.denoisers",
+    "ComponentDenoiser": "causalc.runtime.images",
 }
 _CODE_SCALE = 0.5
 
 
-def denoiser_for(shape: Shape, spec: ModelSpec) -> tuple[str, dict[str, Any]]:
+def denoiser_for(
+    shape: Shape, spec: ModelSpec, found: Components | None = None
+) -> tuple[str, dict[str, Any]]:
     """Return the class name and configuration of the denoiser for a conditional."""
+    if found is not None:
+        size = {"width": whole(spec, "width", 256), "depth": whole(spec, "depth", 3)}
+        latent = len(found.scale)
+        return "ComponentDenoiser", {"shape": shape.to_json(), "latent": latent, **size}
     image = any(kind.name == "image" for _, kind in shape.targets)
     size = {
         "width": whole(spec, "width", 384 if image else 128),
@@ -101,11 +109,21 @@ class Preconditioned(nn.Module):
         self.register_buffer("data", scale)
         image = any(kind.name == "image" for _, kind in shape.targets)
         self.mean, self.spread = (-1.0, 1.4) if image else (-1.0, 1.6)
+        self.coded = isinstance(network, ComponentDenoiser)
+        if self.coded:
+            self.slots, self.mean = ((0, len(scale), False),), 0.0
 
-    def raw(self, x: torch.Tensor, sigma: torch.Tensor, inputs: Tensors) -> torch.Tensor:
+    def raw(
+        self,
+        x: torch.Tensor,
+        sigma: torch.Tensor,
+        inputs: Tensors,
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
         """Return the network's output for noisy ``x`` at ``sigma`` ``(n, 1)``."""
         seen = scale_in(x, sigma, self.data)
-        out: torch.Tensor = self.network(seen, level(sigma[:, 0]), inputs)
+        more = (generator,) if self.coded else ()
+        out: torch.Tensor = self.network(seen, level(sigma[:, 0]), inputs, *more)
         return out.float()
 
     def denoise(self, x: torch.Tensor, sigma: torch.Tensor, inputs: Tensors) -> torch.Tensor:
@@ -116,13 +134,15 @@ class Preconditioned(nn.Module):
     def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
         """Return the denoising loss of each row at a random noise level."""
         clean = join(self.shape, batch)
+        if self.coded:
+            clean = self.network.encode(clean)  # type: ignore[operator]
         n, device = len(clean), clean.device
         order = torch.randperm(n, generator=generator, device=device)
         # One level in each of n strata: less noise in the gradient than n independent ones.
         uniform = (order + torch.rand(n, generator=generator, device=device)) / n
         sigma = training_sigma(uniform, self.mean, self.spread)[:, None]
         x = clean + sigma * torch.randn(clean.shape, generator=generator, device=device)
-        return losses(self.raw(x, sigma, batch), clean, x, sigma, self.data, self.slots)
+        return losses(self.raw(x, sigma, batch, generator), clean, x, sigma, self.data, self.slots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +163,8 @@ class FittedDiffusion:
 
         def draw(batch: Tensors) -> torch.Tensor:
             given = {name: unpack(batch[name]) for name, _ in self.shape.inputs}
-            return self._integrate(batch[" e"], given)
+            found = self._integrate(batch[" e"], given)
+            return self.module.network.decode(found) if self.module.coded else found  # type: ignore[operator]
 
         return part(self.shape, in_batches(draw, rows | {" e": start}, n, device))
 
@@ -184,6 +205,16 @@ class FittedDiffusion:
         (folder / "scheduler" / "scheduler_config.json").write_text(scheduler)
 
 
+def _components(
+    shape: Shape, rows: Tensors, weights: torch.Tensor | None, spec: ModelSpec
+) -> Components | None:
+    """Return principal components where the one target is an image that a few can carry."""
+    ((name, kind), *others) = shape.targets
+    if others or kind.name != "image" or spec.get("backbone", "auto") != "auto":
+        return None
+    return components(rows[name], weights)
+
+
 def _scale(shape: Shape, rows: Tensors) -> torch.Tensor:
     parts = []
     for name, kind in shape.targets:
@@ -205,14 +236,21 @@ def fit(
     report: Report,
 ) -> FittedDiffusion:
     """Train a denoiser for all targets jointly."""
-    name, config = denoiser_for(shape, spec)
+    found = _components(shape, rows, weights, spec)
+    name, config = denoiser_for(shape, spec, found)
     with seeded(derive(setting.seed, "init")):
         network = _class(name)(**config)
-    module = Preconditioned(shape, network, _scale(shape, rows))
+    scale = _scale(shape, rows)
+    if found is not None:
+        network.prepare(shape, rows, found, weights, setting, report)
+        scale = torch.ones_like(found.scale)
+    module = Preconditioned(shape, network, scale)
     image = any(kind.name == "image" for _, kind in shape.targets)
     few = effective(weights, rows_of(rows)) < 2000
     steps = 6000 if image else 1500 if few else 3000
     plan = Plan(steps=steps, lr=1e-3 if image else 5e-3)
+    if found is not None:
+        plan = Plan(steps=1500 if few else 3000, lr=3e-3, weight_decay=1e-2)
     plan = plan.override(spec)
     train(module, rows, weights, plan, setting, report)
     module.eval()

@@ -1,0 +1,118 @@
+"""Density ratios by contrast: which left side belongs to which right side?
+
+Two networks map the left and the right variables of a row to short vectors whose inner product is
+trained to pick each row's partner out of a batch (InfoNCE). At the optimum the product is
+log p(l | r) / p(l) up to a function of r. That one fact is used twice: to average importance
+weights over what a fit cannot see (``smoothing``), and to give an image model features of its
+inputs that are sufficient for its target (``images``).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from causalc.runtime.encode import unpack
+from causalc.runtime.families.neural import rows_of
+from causalc.runtime.families.protocol import Tensors, Variables
+from causalc.runtime.network import Features
+
+CODES, LOG_P = " codes", " log_p"  # extra columns of a batch; no variable has such a name
+_SAMPLE = 10_000
+_FULL_JITTER = 14.0  # the root of the width from which jitter is as large as the signal
+
+
+class Tower(nn.Module):
+    """Encoded variables to a vector of ``rank`` numbers, standardised and jittered in training.
+
+    Pixels are centred and divided by one scale for all. Training adds normal noise to them whose
+    size grows with the root of their number, so that what many pixels agree on stays legible and
+    what one pixel says cannot be memorised.
+    """
+
+    centre: torch.Tensor
+    scale: torch.Tensor
+    jitter: torch.Tensor
+
+    def __init__(self, variables: Variables, width: int, rank: int) -> None:
+        super().__init__()
+        self.features = Features(variables)
+        n = self.features.width
+        for name, value in (("centre", 0.0), ("scale", 1.0), ("jitter", 0.0)):
+            self.register_buffer(name, torch.full((n,), value))
+        self.layers = nn.Sequential(
+            nn.Linear(n, width),
+            nn.SiLU(),
+            nn.Linear(width, width),
+            nn.SiLU(),
+            nn.Linear(width, rank),
+        )
+
+    def standardise(self, rows: Tensors) -> None:
+        """Set centre, scale and jitter from encoded rows."""
+        start = 0
+        for name, kind in self.features.inputs:
+            one = Features(((name, kind),)).width
+            part = slice(start, start + one)
+            start += one
+            if kind.name == "image" or kind.name == "vector":
+                some = unpack(rows[name][:_SAMPLE]).flatten(1)
+                if some.shape[1] == one:
+                    self.centre[part] = some.mean(dim=0)
+                    self.scale[part] = (some - some.mean(dim=0)).std().clamp(min=1e-3)
+                self.jitter[part] = min(1.0, math.sqrt(kind.width) / _FULL_JITTER)
+
+    def forward(
+        self, rows: Tensors, n: int, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        """Return ``(n, rank)``; jittered where a generator is given."""
+        x = (self.features(rows, n) - self.centre) / self.scale
+        if generator is not None:
+            noise = torch.randn(x.shape, generator=generator, device=x.device)
+            x = x + self.jitter * noise
+        out: torch.Tensor = self.layers(x)
+        return out
+
+
+class Contrast(nn.Module):
+    """A left and a right tower, and the objective that ``train`` minimises.
+
+    With ``offset`` a batch carries log P(v = k | left) as ``LOG_P`` ``(n, K)`` and v as ``CODES``
+    ``(n,)``: that part of the ratio is then known and the towers learn the rest.
+    """
+
+    def __init__(
+        self,
+        left: Variables,
+        right: Variables,
+        width: int = 256,
+        rank: int = 16,
+        offset: bool = False,
+    ) -> None:
+        super().__init__()
+        self.left, self.right = Tower(left, width, rank), Tower(right, width, rank)
+        self.offset, self.rank = offset, rank
+
+    def standardise(self, rows: Tensors) -> None:
+        """Set the scales of both towers from encoded rows."""
+        self.left.standardise(rows)
+        self.right.standardise(rows)
+
+    def scores(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        """Return the log ratio of every pair, ``(right rows, left rows)``."""
+        return right @ left.T / math.sqrt(self.rank)
+
+    def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
+        """Return the cross-entropy of finding each row's partner among the batch."""
+        n = rows_of(batch)
+        noise = generator if self.training else None
+        scores = self.scores(self.left(batch, n, noise), self.right(batch, n, noise)).float()
+        partner = torch.arange(n, device=scores.device)
+        if self.offset:
+            scores = scores + batch[LOG_P][:, batch[CODES]].T
+            return functional.cross_entropy(scores, partner, reduction="none")
+        forth = functional.cross_entropy(scores, partner, reduction="none")
+        return (forth + functional.cross_entropy(scores.T, partner, reduction="none")) / 2

@@ -1,0 +1,185 @@
+"""Denoisers of small images: principal components of the target, learnt features of the inputs.
+
+Two things let a small network learn a conditional of images in a minute on one CPU core:
+
+- The target is coded by its principal components, each of unit variance. A dozen pixels that move
+  together are one number to learn, and noise of one size meets every component alike.
+- The inputs pass through a tower trained beforehand to tell which target belongs to which inputs
+  (``contrast``): its outputs are sufficient for the target, and the denoiser need not discover
+  from a noisy loss what its inputs show. It stays as it is while the denoiser trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import nn
+from torch.nn import functional
+
+from causalc.runtime.contrast import Contrast, Tower
+from causalc.runtime.encode import unpack
+from causalc.runtime.families.neural import rows_of
+from causalc.runtime.families.protocol import Setting, Shape, Tensors
+from causalc.runtime.network import Residual, fourier
+from causalc.runtime.noise import derive
+from causalc.runtime.progress import Report
+from causalc.runtime.train import Plan, seeded, train
+
+RANK = 32
+_LEVELS = 16
+_KEPT = 0.985  # share of the variance that the components keep
+_MOST = 256
+_LARGEST = 4096  # numbers in an image: beyond, the components of a CPU-sized sample say too little
+_SAMPLE = 10_000
+_TOWER = 256
+_JITTER = 0.1  # noise on the features, whose variance is one: no two rows are quite alike
+_PLAN = Plan(steps=800, lr=2e-3, batch=256, weight_decay=1e-2)
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Principal components of flat images: ``centre`` ``(d,)``, orthonormal ``basis`` ``(d, k)``
+    and the standard deviation ``scale`` ``(k,)`` of each."""
+
+    centre: torch.Tensor
+    basis: torch.Tensor
+    scale: torch.Tensor
+
+
+def components(images: torch.Tensor, weights: torch.Tensor | None = None) -> Components | None:
+    """Return the fewest components that keep 98.5 % of the variance of ``images`` ``(n, …)``.
+
+    None where more than 256 would be needed or the images are large: those are left as pixels.
+    """
+    some = unpack(images[:_SAMPLE]).flatten(1).double()
+    if some.shape[1] > _LARGEST or len(some) < 2:
+        return None
+    mass = torch.ones(len(some)) if weights is None else weights[:_SAMPLE]
+    mass = (mass / mass.sum()).double()[:, None]
+    centre = (mass * some).sum(dim=0)
+    gaps = some - centre
+    values, vectors = torch.linalg.eigh(gaps.T @ (mass * gaps))
+    values, vectors = values.flip(0).clamp(min=0), vectors.flip(1)
+    share = values.cumsum(0) / values.sum().clamp(min=1e-12)
+    k = int((share < _KEPT).sum()) + 1
+    if k > min(_MOST, len(some) // 4) or values[0] <= 0:
+        return None
+    # eigh leaves signs open: fix them, so that a refit elsewhere codes images alike.
+    chosen = vectors[:, :k]
+    chosen = chosen * torch.sign(chosen.gather(0, chosen.abs().argmax(0, keepdim=True)))
+    return Components(centre.float(), chosen.float().contiguous(), values[:k].sqrt().float())
+
+
+class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """A residual MLP on the principal components of one image, given features of the inputs.
+
+    ``encode`` and ``decode`` take flat pixels in [-1, 1] to components and back.
+    """
+
+    centre: torch.Tensor
+    basis: torch.Tensor
+    scale: torch.Tensor
+    feature_centre: torch.Tensor
+    feature_scale: torch.Tensor
+
+    @register_to_config  # type: ignore[untyped-decorator]
+    def __init__(
+        self, shape: Mapping[str, Any], latent: int, width: int = 256, depth: int = 3
+    ) -> None:
+        super().__init__()
+        known = Shape.from_json(shape)
+        ((_, kind),) = known.targets
+        self.latent = latent
+        self.register_buffer("centre", torch.zeros(kind.width))
+        self.register_buffer("basis", torch.zeros(kind.width, latent))
+        self.register_buffer("scale", torch.ones(latent))
+        self.register_buffer("feature_centre", torch.zeros(RANK))
+        self.register_buffer("feature_scale", torch.ones(RANK))
+        self.tower = Tower(known.inputs, _TOWER, RANK) if known.inputs else None
+        self.first = nn.Linear(latent, width)
+        self.level = _two(2 * _LEVELS, width)
+        self.given = _two(RANK, width) if known.inputs else None
+        self.shifts = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+        self.blocks = nn.ModuleList(Residual(width) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self.last = nn.Linear(width, latent)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return components ``(n, latent)`` of unit variance."""
+        return (pixels - self.centre) @ self.basis / self.scale
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """Return flat pixels ``(n, d)``, the inverse of ``encode`` on its range."""
+        return (z * self.scale) @ self.basis.T + self.centre
+
+    def seen(self, inputs: Tensors, n: int) -> torch.Tensor | None:
+        """Return the features ``(n, rank)`` of the inputs, each of unit variance."""
+        if self.tower is None:
+            return None
+        with torch.no_grad():
+            found: torch.Tensor = self.tower(inputs, n)
+        return (found.float() - self.feature_centre) / self.feature_scale
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        level: torch.Tensor,
+        inputs: Tensors,
+        generator: torch.Generator | None = None,
+    ) -> torch.Tensor:
+        """Return raw output ``(n, latent)`` for ``x`` ``(n, latent)`` and ``level`` ``(n,)``.
+
+        In training a generator gives the noise on the features.
+        """
+        embedding = self.level(fourier(level, _LEVELS))
+        features = self.seen(inputs, len(x))
+        if features is not None and self.given is not None:
+            if self.training and generator is not None:
+                noise = torch.randn(features.shape, generator=generator, device=x.device)
+                features = features + _JITTER * noise
+            embedding = embedding + self.given(features)
+        h = self.first(x) + embedding
+        embedding = functional.silu(embedding)
+        for shift, block in zip(self.shifts, self.blocks, strict=True):
+            h = block(h + shift(embedding))
+        raw: torch.Tensor = self.last(functional.silu(self.norm(h)))
+        return raw
+
+    def prepare(
+        self,
+        shape: Shape,
+        rows: Tensors,
+        found: Components,
+        weights: torch.Tensor | None,
+        setting: Setting,
+        report: Report,
+    ) -> None:
+        """Take over the components and train the tower; call once, before training."""
+        self.centre.copy_(found.centre)
+        self.basis.copy_(found.basis)
+        self.scale.copy_(found.scale)
+        if self.tower is None:
+            return
+        with seeded(derive(setting.seed, "contrast")):
+            contrast = Contrast(shape.inputs, shape.targets, _TOWER, RANK)
+        contrast.standardise(rows)
+        train(contrast, rows, weights, _PLAN, setting, report)
+        contrast.eval()
+        some = {name: values[:_SAMPLE].to(setting.device) for name, values in rows.items()}
+        with torch.no_grad():
+            features = contrast.left(some, rows_of(some)).cpu()
+        self.tower.load_state_dict(contrast.left.cpu().state_dict())
+        self.tower.requires_grad_(False)
+        self.feature_centre.copy_(features.mean(dim=0))
+        self.feature_scale.copy_(features.std(dim=0).clamp(min=1e-3))
+
+
+def _two(n_in: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(n_in, width), nn.SiLU(), nn.Linear(width, width))
