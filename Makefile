@@ -31,8 +31,9 @@ gpu: $(STAMP) ## the tests that need an accelerator
 	@$(BIN)/python -c "import torch, sys; sys.exit(not torch.cuda.is_available())" \
 	  && $(BIN)/python -m pytest -q -m gpu || echo "no accelerator here: nothing to run"
 
-check: $(STAMP) ## lint, types
+check: $(STAMP) ## lint, layout, types
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 
 golden: $(STAMP) ## accept the present output as the committed one

@@ -10,13 +10,11 @@ from typing import Any
 
 from causalc import runtime
 
-SCHEMA = runtime.Schema(
-    {
-        "Z": runtime.binary(),
-        "X": runtime.binary(),
-        "Y": runtime.binary(),
-    }
-)
+SCHEMA = runtime.Schema({
+    "Z": runtime.binary(),
+    "X": runtime.binary(),
+    "Y": runtime.binary(),
+})
 
 
 def train(data: Any, **options: Any) -> runtime.Models:

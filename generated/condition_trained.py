@@ -10,14 +10,12 @@ from typing import Any
 
 from causalc import runtime
 
-SCHEMA = runtime.Schema(
-    {
-        "W": runtime.binary(),
-        "X": runtime.binary(),
-        "Y": runtime.binary(),
-        "Z": runtime.binary(),
-    }
-)
+SCHEMA = runtime.Schema({
+    "W": runtime.binary(),
+    "X": runtime.binary(),
+    "Y": runtime.binary(),
+    "Z": runtime.binary(),
+})
 
 
 def train(data: Any, **options: Any) -> runtime.Models:

@@ -10,14 +10,12 @@ from typing import Any
 
 from causalc import runtime
 
-SCHEMA = runtime.Schema(
-    {
-        "X": runtime.binary(),
-        "W1": runtime.binary(),
-        "W2": runtime.binary(),
-        "Y": runtime.binary(),
-    }
-)
+SCHEMA = runtime.Schema({
+    "X": runtime.binary(),
+    "W1": runtime.binary(),
+    "W2": runtime.binary(),
+    "Y": runtime.binary(),
+})
 
 
 def train(data: Any, **options: Any) -> runtime.Models:
@@ -37,14 +35,12 @@ def train(data: Any, **options: Any) -> runtime.Models:
     # P(Y | X, W1, W2)
     Y_given_X_W1_W2 = run.fit(["Y"], given=["X", "W1", "W2"], on=observed)
 
-    return run.finish(
-        {
-            "W1_given_X": W1_given_X,
-            "rows_of_X": rows_of_X,
-            "W2_given_X_W1": W2_given_X_W1,
-            "Y_given_X_W1_W2": Y_given_X_W1_W2,
-        }
-    )
+    return run.finish({
+        "W1_given_X": W1_given_X,
+        "rows_of_X": rows_of_X,
+        "W2_given_X_W1": W2_given_X_W1,
+        "Y_given_X_W1_W2": Y_given_X_W1_W2,
+    })
 
 
 def sample(

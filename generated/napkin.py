@@ -11,14 +11,12 @@ from typing import Any
 
 from causalc import runtime
 
-SCHEMA = runtime.Schema(
-    {
-        "W1": runtime.binary(),
-        "W2": runtime.binary(),
-        "X": runtime.binary(),
-        "Y": runtime.binary(),
-    }
-)
+SCHEMA = runtime.Schema({
+    "W1": runtime.binary(),
+    "W2": runtime.binary(),
+    "X": runtime.binary(),
+    "Y": runtime.binary(),
+})
 
 
 def train(data: Any, **options: Any) -> runtime.Models:

@@ -10,15 +10,13 @@ from typing import Any
 
 from causalc import runtime
 
-SCHEMA = runtime.Schema(
-    {
-        "A": runtime.binary(),
-        "B": runtime.binary(),
-        "C": runtime.binary(),
-        "D": runtime.binary(),
-        "E": runtime.binary(),
-    }
-)
+SCHEMA = runtime.Schema({
+    "A": runtime.binary(),
+    "B": runtime.binary(),
+    "C": runtime.binary(),
+    "D": runtime.binary(),
+    "E": runtime.binary(),
+})
 
 
 def train(data: Any, **options: Any) -> runtime.Models:

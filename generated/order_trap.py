@@ -10,14 +10,12 @@ from typing import Any
 
 from causalc import runtime
 
-SCHEMA = runtime.Schema(
-    {
-        "A": runtime.binary(),
-        "B": runtime.binary(),
-        "C": runtime.binary(),
-        "D": runtime.binary(),
-    }
-)
+SCHEMA = runtime.Schema({
+    "A": runtime.binary(),
+    "B": runtime.binary(),
+    "C": runtime.binary(),
+    "D": runtime.binary(),
+})
 
 
 def train(data: Any, **options: Any) -> runtime.Models:
@@ -34,13 +32,11 @@ def train(data: Any, **options: Any) -> runtime.Models:
     # A, B: real rows, no model
     rows_of_A_B = run.bootstrap(["A", "B"], on=observed)
 
-    return run.finish(
-        {
-            "rows_of_A_B": rows_of_A_B,
-            "C_given_A_B": C_given_A_B,
-            "D_given_A_B_C": D_given_A_B_C,
-        }
-    )
+    return run.finish({
+        "rows_of_A_B": rows_of_A_B,
+        "C_given_A_B": C_given_A_B,
+        "D_given_A_B_C": D_given_A_B_C,
+    })
 
 
 def sample(

@@ -15,14 +15,12 @@ from typing import Any
 
 from causalc import runtime
 
-SCHEMA = runtime.Schema(
-    {
-        "PKA": runtime.ordinal("LOW", "AVG", "HIGH"),
-        "Mek": runtime.ordinal("LOW", "AVG", "HIGH"),
-        "Erk": runtime.ordinal("LOW", "AVG", "HIGH"),
-        "Akt": runtime.ordinal("LOW", "AVG", "HIGH"),
-    }
-)
+SCHEMA = runtime.Schema({
+    "PKA": runtime.ordinal("LOW", "AVG", "HIGH"),
+    "Mek": runtime.ordinal("LOW", "AVG", "HIGH"),
+    "Erk": runtime.ordinal("LOW", "AVG", "HIGH"),
+    "Akt": runtime.ordinal("LOW", "AVG", "HIGH"),
+})
 
 
 def train(data: Any, **options: Any) -> runtime.Models:
@@ -39,13 +37,11 @@ def train(data: Any, **options: Any) -> runtime.Models:
     # P(Akt | PKA, Erk)
     Akt_given_PKA_Erk = run.fit(["Akt"], given=["PKA", "Erk"], on=observed)
 
-    return run.finish(
-        {
-            "rows_of_PKA": rows_of_PKA,
-            "Erk_given_PKA_Mek": Erk_given_PKA_Mek,
-            "Akt_given_PKA_Erk": Akt_given_PKA_Erk,
-        }
-    )
+    return run.finish({
+        "rows_of_PKA": rows_of_PKA,
+        "Erk_given_PKA_Mek": Erk_given_PKA_Mek,
+        "Akt_given_PKA_Erk": Akt_given_PKA_Erk,
+    })
 
 
 def sample_response(

@@ -14,14 +14,12 @@ from typing import Any
 
 from causalc import runtime
 
-SCHEMA = runtime.Schema(
-    {
-        "Z": runtime.binary(),
-        "X": runtime.binary(),
-        "M": runtime.binary(),
-        "Y": runtime.categorical("low", "middle", "high"),
-    }
-)
+SCHEMA = runtime.Schema({
+    "Z": runtime.binary(),
+    "X": runtime.binary(),
+    "M": runtime.binary(),
+    "Y": runtime.categorical("low", "middle", "high"),
+})
 
 
 def train(data: Any, **options: Any) -> runtime.Models:
@@ -47,16 +45,14 @@ def train(data: Any, **options: Any) -> runtime.Models:
     # Z, X: real rows, no model
     rows_of_Z_X_2 = run.bootstrap(["Z", "X"], on=observed)
 
-    return run.finish(
-        {
-            "rows_of_Z_X": rows_of_Z_X,
-            "M_given_X": M_given_X,
-            "Y_given_Z_X_M": Y_given_Z_X_M,
-            "rows_of_Z_X_2": rows_of_Z_X_2,
-            "X_given_Z": X_given_Z,
-            "Y_given_Z_X": Y_given_Z_X,
-        }
-    )
+    return run.finish({
+        "rows_of_Z_X": rows_of_Z_X,
+        "M_given_X": M_given_X,
+        "Y_given_Z_X_M": Y_given_Z_X_M,
+        "rows_of_Z_X_2": rows_of_Z_X_2,
+        "X_given_Z": X_given_Z,
+        "Y_given_Z_X": Y_given_Z_X,
+    })
 
 
 def sample_effect(

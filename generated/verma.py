@@ -10,14 +10,12 @@ from typing import Any
 
 from causalc import runtime
 
-SCHEMA = runtime.Schema(
-    {
-        "V1": runtime.binary(),
-        "V2": runtime.binary(),
-        "V3": runtime.binary(),
-        "V4": runtime.binary(),
-    }
-)
+SCHEMA = runtime.Schema({
+    "V1": runtime.binary(),
+    "V2": runtime.binary(),
+    "V3": runtime.binary(),
+    "V4": runtime.binary(),
+})
 
 
 def train(data: Any, **options: Any) -> runtime.Models:
