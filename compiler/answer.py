@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from causalc.compiler.estimand import Node, build
+from causalc.compiler.estimand import Node
+from causalc.compiler.express import express
 from causalc.compiler.graph import Graph
 from causalc.compiler.identify import Derivation, identify
 from causalc.compiler.notation import LATEX, TEXT, Scope, latex_name, to_sympy, write
@@ -140,5 +141,4 @@ def solve(question: Question, graph: Graph) -> Estimand:
     """Identify a question and derive its estimand; raises ``NotIdentifiable`` or ``QueryError``."""
     outcomes, do, given = question.sets(graph)
     derivation = identify(graph, outcomes, do, given, question.text)
-    root, _ = build(derivation)
-    return Estimand(question, derivation, root)
+    return Estimand(question, derivation, express(derivation))

@@ -1,4 +1,4 @@
-"""The estimand: a hash-consed expression in observed conditionals, and its evaluation on a table.
+"""Estimands as hash-consed expressions in observed conditionals, and the algebra that keeps them short.
 
 SymPy's automatic rewriting must not decide meaning, so the nodes here are our own, with one canonical order;
 SymPy, LaTeX and text are views of them (``causalc.compiler.notation``). Bound variables keep the name of the
@@ -8,10 +8,9 @@ variable they range over; scoping is lexical, and views rename them apart.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from causalc.compiler.graph import bits
-from causalc.compiler.identify import Conditional, Derivation, Kernel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,15 +54,13 @@ class Ratio(Node):
 
 @dataclass(slots=True)
 class Builder:
-    """Makes simplified nodes, each distinct one once."""
+    """Makes simplified nodes, each distinct one once.
 
-    nodes: dict[tuple[object, ...], Node]
-    number: dict[Node, int]
+    Normal form: a product holds probabilities and sums, and at most one ratio stands around it.
+    """
 
-    @classmethod
-    def empty(cls) -> Builder:
-        """A builder that has made nothing yet."""
-        return cls({}, {})
+    nodes: dict[tuple[object, ...], Node] = field(default_factory=dict)
+    number: dict[Node, int] = field(default_factory=dict)
 
     def _intern(self, node: Node) -> Node:
         known = self.nodes.setdefault(node.key, node)
@@ -73,95 +70,145 @@ class Builder:
     def prob(self, children: int, given: int) -> Node:
         """P(children | given); 1 where there are no children."""
         if not children:
-            return self.product(())
-        return self._intern(Prob(children | given, ("P", children, given), children, given))
+            return self._times(())
+        key = ("P", children, given)
+        known = self.nodes.get(key)
+        return known or self._intern(Prob(children | given, key, children, given))
 
     def product(self, factors: Iterable[Node]) -> Node:
-        """The product, flattened, chains of conditionals merged: P(a | b) P(c | a, b) = P(a, c | b)."""
-        flat: list[Node] = []
-        for factor in factors:
-            flat.extend(factor.factors if isinstance(factor, Product) else (factor,))
-        merged = _merge_chains([f for f in flat if isinstance(f, Prob)])
-        rest = [f for f in flat if not isinstance(f, Prob)]
-        parts = [self.prob(children, given) for children, given in merged] + rest
-        parts.sort(key=lambda node: self.number[node])
-        if len(parts) == 1:
-            return parts[0]
+        """The product, simplified like a ratio over 1."""
+        return self._quotient(factors, ())
+
+    def ratio(self, numerator: Node, denominator: Node) -> Node:
+        """The ratio: common factors cancelled, P(a, b | c) / P(b | c) folded to P(a | b, c)."""
+        return self._quotient((numerator,), (denominator,))
+
+    def _quotient(self, over: Iterable[Node], under: Iterable[Node]) -> Node:
+        top, bottom = _flat(over)
+        down, up = _flat(under)
+        top, bottom = top + up, bottom + down
+        if bottom:
+            _cancel(top, bottom)
+        top = self._merged(top)
+        bottom = self._merged(bottom)
+        if bottom:
+            _cancel(top, bottom)
+            self._fold(top, bottom)
+            self._fold(bottom, top)
+            top = self._merged(top)
+        above, below = self._times(top), self._times(bottom)
+        if not bottom:
+            return above
+        key = ("/", self.number[above], self.number[below])
+        return self._intern(Ratio(above.free | below.free, key, above, below))
+
+    def _times(self, parts: Iterable[Node]) -> Node:
+        """The plain product of factors that are neither products nor ratios."""
+        ordered = sorted(parts, key=lambda node: self.number[node])
+        if len(ordered) == 1:
+            return ordered[0]
         free = 0
-        for part in parts:
+        for part in ordered:
             free |= part.free
-        key = ("*", *(self.number[p] for p in parts))
-        return self._intern(Product(free, key, tuple(parts)))
+        key = ("*", *(self.number[part] for part in ordered))
+        return self._intern(Product(free, key, tuple(ordered)))
+
+    def _merged(self, parts: list[Node]) -> list[Node]:
+        """Chains of conditionals merged: P(a | b) P(c | a, b) = P(a, c | b)."""
+        pairs = [(p.children, p.given) for p in parts if isinstance(p, Prob)]
+        merged = _merge_chains(pairs)
+        if len(merged) == len(pairs):
+            return parts
+        rest = [p for p in parts if not isinstance(p, Prob)]
+        return [self.prob(children, given) for children, given in merged] + rest
+
+    def _fold(self, these: list[Node], those: list[Node]) -> None:
+        """P(a, b | c) made P(a | b, c) in ``these`` for each P(b | c) that this takes out of ``those``."""
+        for low in [p for p in those if isinstance(p, Prob)]:
+            for i, high in enumerate(these):
+                if isinstance(high, Prob) and high.given == low.given:
+                    if low.children & ~high.children:
+                        continue
+                    rest = high.children & ~low.children
+                    these[i] = self.prob(rest, high.given | low.children)
+                    those.remove(low)
+                    break
 
     def sum(self, bound: int, body: Node) -> Node:
         """The sum, what does not depend on the bound variables pulled out, and what sums to one dropped."""
-        factors = list(body.factors) if isinstance(body, Product) else [body]
-        factors, bound = self._drop_totals(factors, bound)
-        outside = [f for f in factors if not f.free & bound]
-        inside = [f for f in factors if f.free & bound]
-        groups = _components(inside, bound)
-        for part in groups:
-            scope = 0
-            for f in part:
-                scope |= f.free & bound
-            inner = self.product(part)
-            key = ("sum", scope, self.number[inner])
-            outside.append(self._intern(Sum(inner.free & ~scope, key, scope, inner)))
-        return self.product(outside)
+        if not bound:
+            return body
+        top, bottom = _flat((body,))
+        top, bound = self._drop_totals(top, bottom, bound)
+        outer = [f for f in top if not f.free & bound]
+        under = [f for f in bottom if not f.free & bound]
+        inside = [(f, True) for f in top if f.free & bound]
+        inside += [(f, False) for f in bottom if f.free & bound]
+        for part, scope in _components(inside, bound):
+            inner = self._quotient([f for f, up in part if up], [f for f, up in part if not up])
+            if isinstance(inner, Sum) and not inner.bound & scope:
+                scope, inner = scope | inner.bound, inner.body
+            outer.append(self._total(scope, inner))
+        return self._quotient(outer, under)
 
-    def _drop_totals(self, factors: list[Node], bound: int) -> tuple[list[Node], int]:
+    def _total(self, scope: int, body: Node) -> Node:
+        key = ("sum", scope, self.number[body])
+        return self._intern(Sum(body.free & ~scope, key, scope, body))
+
+    def _drop_totals(
+        self, top: list[Node], bottom: list[Node], bound: int
+    ) -> tuple[list[Node], int]:
         """Σ_a P(a, b | c) = P(b | c) where nothing else depends on a."""
+        below = 0
+        for factor in bottom:
+            below |= factor.free
         while True:
-            seen = twice = 0
-            for factor in factors:
+            seen, twice = below, below
+            for factor in top:
                 twice |= seen & factor.free
                 seen |= factor.free
             alone = bound & ~twice
             dropped = 0
-            for i, factor in enumerate(factors):
+            for i, factor in enumerate(top):
                 if isinstance(factor, Prob) and factor.children & alone:
                     dropped |= factor.children & alone
-                    factors[i] = self.prob(factor.children & ~alone, factor.given)
+                    top[i] = self.prob(factor.children & ~alone, factor.given)
             if not dropped:
-                return factors, bound
+                assert not bound & ~seen, "a variable is summed over that no factor mentions"
+                return top, bound
             bound &= ~dropped
-            product = self.product(factors)
-            factors = list(product.factors) if isinstance(product, Product) else [product]
-
-    def ratio(self, numerator: Node, denominator: Node) -> Node:
-        """The ratio, common factors cancelled, P(a, b | c) / P(b | c) folded to P(a | b, c)."""
-        over = list(numerator.factors) if isinstance(numerator, Product) else [numerator]
-        under = list(denominator.factors) if isinstance(denominator, Product) else [denominator]
-        for factor in tuple(under):
-            if factor in over:
-                over.remove(factor)
-                under.remove(factor)
-        for low in tuple(under):
-            for high in tuple(over):
-                folded = self._fold(high, low)
-                if folded is not None:
-                    over[over.index(high)] = folded
-                    under.remove(low)
-                    break
-        top, bottom = self.product(over), self.product(under)
-        if isinstance(bottom, Product) and not bottom.factors:
-            return top
-        key = ("/", self.number[top], self.number[bottom])
-        return self._intern(Ratio(top.free | bottom.free, key, top, bottom))
-
-    def _fold(self, high: Node, low: Node) -> Node | None:
-        if not (isinstance(high, Prob) and isinstance(low, Prob)):
-            return None
-        if high.given != low.given or low.children & ~high.children:
-            return None
-        return self.prob(high.children & ~low.children, high.given | low.children)
+            top = self._merged([f for f in top if f.free])
 
 
-def _merge_chains(probs: Sequence[Prob]) -> list[tuple[int, int]]:
+def _flat(factors: Iterable[Node]) -> tuple[list[Node], list[Node]]:
+    """Factors above and below the line, products and ratios opened."""
+    top: list[Node] = []
+    bottom: list[Node] = []
+    for factor in factors:
+        if isinstance(factor, Ratio):
+            above, below = _flat((factor.numerator,))[0], _flat((factor.denominator,))[0]
+            top += above
+            bottom += below
+        elif isinstance(factor, Product):
+            top += factor.factors
+        else:
+            top.append(factor)
+    return top, bottom
+
+
+def _cancel(top: list[Node], bottom: list[Node]) -> None:
+    """Take what stands on both sides out of both."""
+    for factor in tuple(bottom):
+        if factor in top:
+            top.remove(factor)
+            bottom.remove(factor)
+
+
+def _merge_chains(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Conditionals (children, given) with every chain P(a | b) P(c | a, b) made one."""
-    alive = dict.fromkeys((p.children, p.given) for p in probs)
-    if len(alive) < len(probs):  # a repeated factor is a square, not a chain
-        return [(p.children, p.given) for p in probs]
+    alive = dict.fromkeys(pairs)
+    if len(alive) < len(pairs):  # a repeated factor is a square, not a chain
+        return list(pairs)
     by_scope = {children | given: (children, given) for children, given in alive}
     queue = list(alive)
     for part in queue:
@@ -175,93 +222,23 @@ def _merge_chains(probs: Sequence[Prob]) -> list[tuple[int, int]]:
     return list(alive)
 
 
-def _components(factors: Sequence[Node], bound: int) -> list[list[Node]]:
-    """Factors grouped by the bound variables they share, in order of first occurrence."""
-    groups: list[tuple[int, list[Node]]] = []
-    for factor in factors:
-        scope, members = factor.free & bound, [factor]
+def _components(
+    factors: Sequence[tuple[Node, bool]], bound: int
+) -> list[tuple[list[tuple[Node, bool]], int]]:
+    """Factors grouped by the bound variables they share, each group with these, by first occurrence."""
+    groups: list[tuple[list[tuple[Node, bool]], int]] = []
+    for item in factors:
+        members, scope = [item], item[0].free & bound
         apart = []
-        for other_scope, other in groups:
-            if other_scope & scope:
-                scope, members = scope | other_scope, other + members
+        for others, other in groups:
+            if other & scope:
+                scope |= other
+                others.extend(members)
+                members = others
             else:
-                apart.append((other_scope, other))
-        groups = [*apart, (scope, members)]
-    return [members for _, members in groups]
-
-
-def build(derivation: Derivation) -> tuple[Node, Builder]:
-    """The estimand of a derivation: Σ Π factors, over its total where there are conditions."""
-    builder = Builder.empty()
-    done: dict[Conditional, Node] = {}
-    factors = _needed(derivation.factors, derivation.outcomes | derivation.given)
-    nodes = [_conditional(derivation, builder, factor, done) for factor in factors]
-    variables = 0
-    for factor in factors:
-        variables |= 1 << factor.variable
-    joint = builder.product(nodes)
-    numerator = builder.sum(variables & ~derivation.outcomes & ~derivation.given, joint)
-    if not derivation.given:
-        return numerator, builder
-    return builder.ratio(numerator, builder.sum(variables & ~derivation.given, joint)), builder
-
-
-def _needed(factors: Sequence[Conditional], keep: int) -> list[Conditional]:
-    """Factors whose variable is kept or an input of a needed factor: the others sum to one."""
-    needed: list[Conditional] = []
-    for factor in sorted(factors, key=lambda f: -f.variable):
-        if keep >> factor.variable & 1:
-            needed.append(factor)
-            keep |= factor.inputs
-    return needed[::-1]
-
-
-def _conditional(
-    derivation: Derivation, builder: Builder, wanted: Conditional, done: dict[Conditional, Node]
-) -> Node:
-    """The expression of a factor; an explicit stack, since kernels may nest without bound."""
-    stack = [wanted]
-    while stack:
-        top = stack[-1]
-        if top in done:
-            stack.pop()
-        elif top.kernel.parent is None:
-            done[top] = builder.prob(1 << top.variable, top.inputs)
-        else:
-            parts = _kernel_parts(derivation, top.kernel, top)
-            missing = [part for part in parts if part not in done]
-            if missing:
-                stack.extend(missing)
-            else:
-                done[top] = _from_kernel(builder, top, parts, done)
-    return done[wanted]
-
-
-def _kernel_parts(derivation: Derivation, kernel: Kernel, top: Conditional) -> list[Conditional]:
-    every = derivation.pool.factors_of(kernel, kernel.variables)
-    return _needed(every, (1 << top.variable) | top.inputs)
-
-
-def _from_kernel(
-    builder: Builder, top: Conditional, parts: Sequence[Conditional], done: dict[Conditional, Node]
-) -> Node:
-    """Q / Σ_v Q over the visible variables; context the factor does not depend on is averaged over."""
-    body = builder.product(done[part] for part in parts)
-    visible = (1 << top.variable) | top.inputs
-    made = 0
-    for part in parts:
-        made |= 1 << part.variable
-    context = body.free & ~visible & ~made
-    body = builder.product((builder.prob(context, 0), body))
-    hidden = body.free & ~visible
-    numerator = builder.sum(hidden, body)
-    below = [part for part in parts if part.variable != top.variable]
-    rest = builder.product((builder.prob(context, 0), *(done[part] for part in below)))
-    if rest.free >> top.variable & 1:
-        denominator = builder.sum(hidden | 1 << top.variable, body)
-    else:
-        denominator = builder.sum(hidden, rest)
-    return builder.ratio(numerator, denominator)
+                apart.append((others, other))
+        groups = [*apart, (members, scope)]
+    return groups
 
 
 def variables_in(node: Node) -> int:

@@ -219,6 +219,32 @@ class Graph:
             within &= ~part
         return tuple(found)
 
+    def pillows(self, within: int) -> dict[int, int]:
+        """The Markov pillow of each vertex: its district among those before it, with all their parents.
+
+        Districts are those of G[within]; parents may lie outside.
+        """
+        parents, siblings = self.parents, self.siblings
+        home: dict[int, int] = {}  # towards the last vertex of the district so far
+        districts: dict[int, tuple[int, int]] = {}  # its members and their parents, by that vertex
+        pillows: dict[int, int] = {}
+        past = 0
+        for v in bits(within):
+            members, around = 1 << v, parents[v]
+            joined = siblings[v] & past
+            while joined:
+                last = (joined & -joined).bit_length() - 1
+                while home[last] != last:
+                    home[last] = last = home[home[last]]
+                others, theirs = districts.pop(last)
+                members, around, joined = members | others, around | theirs, joined & ~others
+                home[last] = v
+            home[v] = v
+            districts[v] = members, around
+            pillows[v] = (members | around) & ~(1 << v)
+            past |= 1 << v
+        return pillows
+
     def parents_of(self, targets: int) -> int:
         """The union of the parents of ``targets``, which may lie inside ``targets``."""
         result = 0
@@ -230,6 +256,16 @@ class Graph:
         """Decide m-separation of ``a`` and ``b`` given ``given``.
 
         Edges with an arrowhead at ``cut_into`` and directed edges out of ``cut_out_of`` are removed first.
+        """
+        by_tail, by_head = self.reached(a, given, cut_into, cut_out_of)
+        return not (by_tail | by_head) & b
+
+    def reached(
+        self, a: int, given: int, cut_into: int = 0, cut_out_of: int = 0
+    ) -> tuple[int, int]:
+        """Where open paths from ``a`` lead: what they enter through a tail, and what through an arrowhead.
+
+        Both may include members of ``given``, at which an open path may end.
         """
         parents, children, siblings = self.parents, self.children, self.siblings
         opened = self._conditioned_ancestors(given, cut_into, cut_out_of)
@@ -248,17 +284,14 @@ class Graph:
                 seen_head |= low
                 passes_up, passes_down = bool(opened & low), not given & low
             v = low.bit_length() - 1
-            into = 0 if cut_into & low else -1
             heads = 0
-            if passes_down:
-                heads = children[v] & keep_in if not cut_out_of & low else 0
-            if passes_up:
-                by_tail |= parents[v] & keep_out & into & ~seen_tail
-                heads |= siblings[v] & keep_in & into
+            if passes_down and not cut_out_of & low:
+                heads = children[v] & keep_in
+            if passes_up and not cut_into & low:
+                by_tail |= parents[v] & keep_out & ~seen_tail
+                heads |= siblings[v] & keep_in
             by_head |= heads & ~seen_head
-            if (by_tail | by_head) & b:
-                return False
-        return True
+        return seen_tail, seen_head
 
     def _conditioned_ancestors(self, given: int, cut_into: int, cut_out_of: int) -> int:
         """The ancestors of ``given`` in the graph with the two kinds of edges removed."""

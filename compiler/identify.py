@@ -84,18 +84,29 @@ class Derivation:
     """How a query was identified.
 
     ``outcomes``, ``do`` and ``given`` are those of the reduced query: conditions that rule 2 moved are in
-    ``do``, those that rule 1 made irrelevant are gone. ``factors`` holds one conditional per variable of
-    the ancestral set of Y in G \\ X, in topological order; their product is Q of that set.
+    ``do``, those that rule 1 made irrelevant are gone; ``asked`` are all variables of the original query.
+    Each branch is a district of G[an(Y) \\ X], the kernel that it is read off and the last vertex set there.
     """
 
     graph: Graph
     outcomes: int
     do: int
     given: int
+    asked: int
     steps: tuple[Step, ...]
-    factors: tuple[Conditional, ...]
     branches: tuple[tuple[int, Kernel, int], ...]
     pool: Conditionals = field(repr=False)
+
+    @property
+    def factors(self) -> tuple[Conditional, ...]:
+        """One conditional per variable of an(Y) \\ X in topological order; their product is Q of that set."""
+        pool = self.pool
+        found = (
+            pool.conditional(v, part, kernel)
+            for part, kernel, _ in self.branches
+            for v in bits(part)
+        )
+        return tuple(sorted(found, key=lambda factor: factor.variable))
 
     def __str__(self) -> str:
         return "\n".join(describe(self.graph, step) for step in self.steps)
@@ -148,47 +159,36 @@ def identify(
 ) -> Derivation:
     """Identify P(outcomes | do(do), given), sets of vertices of ``graph``; raises ``NotIdentifiable``."""
     steps: list[Step] = []
+    asked = outcomes | do | given
     do, given = move_conditions(graph, outcomes, do, given, steps)
     joint = outcomes | given
     pool = Conditionals(graph, Kernel(graph.all))
     variables, fixed = _relevant(graph, joint, do, steps)
-    effective = variables & ~fixed
-    if not fixed:
-        steps.append(Step("1", joint, 0, variables))
-    parts = graph.districts(effective) if fixed else ()
-    if len(parts) > 1:
-        steps.append(Step("4", effective, fixed, variables))
-    branches = []
-    for part in parts:
-        kernel, last = _reach(graph, pool, part, variables, steps, text)
-        branches.append((part, kernel, last))
+    branches: tuple[tuple[int, Kernel, int], ...]
     if fixed:
-        factors = sorted(
-            (pool.conditional(v, part, kernel) for part, kernel, _ in branches for v in bits(part)),
-            key=lambda factor: factor.variable,
-        )
+        parts = graph.districts(variables & ~fixed)
+        if len(parts) > 1:
+            steps.append(Step("4", variables & ~fixed, fixed, variables))
+        branches = tuple((p, *_reach(graph, pool, p, variables, steps, text)) for p in parts)
     else:
-        factors = [pool.conditional(v, effective, pool.root) for v in bits(effective)]
-    return Derivation(
-        graph, outcomes, do, given, tuple(steps), tuple(factors), tuple(branches), pool
-    )
+        steps.append(Step("1", joint, 0, variables))
+        branches = ((variables, pool.root, variables),)
+    return Derivation(graph, outcomes, do, given, asked, tuple(steps), branches, pool)
 
 
 def move_conditions(graph: Graph, y: int, x: int, z: int, steps: list[Step]) -> tuple[int, int]:
     """Drop conditions by rule 1 and turn conditions into interventions by rule 2, while any applies."""
-    changed = True
-    while changed:
-        changed = False
-        for v in bits(z):
-            bit = 1 << v
-            if graph.separated(y, bit, x | (z & ~bit), cut_into=x):
-                steps.append(Step("rule 1", y, x, graph.all, bit))
-                z &= ~bit
-                changed = True
-            elif graph.separated(y, bit, x | (z & ~bit), cut_into=x, cut_out_of=bit):
-                steps.append(Step("rule 2", y, x, graph.all, bit))
-                x, z = x | bit, z & ~bit
-                changed = True
+    while z:
+        by_tail, by_head = graph.reached(y, x | z, cut_into=x)
+        silent = z & ~by_tail & ~by_head
+        moved = z & by_tail & ~by_head  # no open path enters from behind: seeing is setting
+        if not silent | moved:
+            break
+        for v in bits(silent):
+            steps.append(Step("rule 1", y, x, graph.all, 1 << v))
+        for v in bits(moved):
+            steps.append(Step("rule 2", y, x, graph.all, 1 << v))
+        x, z = x | moved, z & ~silent & ~moved
     return x, z
 
 
@@ -214,6 +214,9 @@ def _reach(
 ) -> tuple[Kernel, int]:
     """Lines 2, 5, 6, 7 and 1 for one district: the kernel Q[part] is read off, and the last vertex set."""
     kernel, current = pool.root, variables
+    if graph.district(part & -part, variables) == part:
+        steps.append(Step("6", part, variables & ~part, variables, part))
+        return kernel, variables
     while True:
         ancestral = graph.ancestors(part, current)
         if ancestral != current:

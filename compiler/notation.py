@@ -42,18 +42,29 @@ def write(node: Node, names: Scope, style: Style) -> str:
     if isinstance(node, Prob):
         return style.probability(names.written(node.children), names.written(node.given))
     if isinstance(node, Product):
-        if not node.factors:
-            return "1"
-        # Sums go last, so that what they bind is plain without brackets.
-        ordered = sorted(node.factors, key=lambda f: isinstance(f, Sum))
-        return style.times.join(
-            _bracket(f, names, style, i < len(ordered) - 1) for i, f in enumerate(ordered)
-        )
+        return _all(node.factors, names, style)
     if isinstance(node, Sum):
         inner, bound = names.bind(node.bound)
         return style.total(bound, write(node.body, inner, style))
     assert isinstance(node, Ratio)
-    return style.ratio(write(node.numerator, names, style), write(node.denominator, names, style))
+    front, top = _front(node.numerator)
+    ratio = style.ratio(_all(top, names, style), write(node.denominator, names, style))
+    return style.times.join([*(write(f, names, style) for f in front), ratio])
+
+
+def _front(numerator: Node) -> tuple[list[Node], list[Node]]:
+    """What to write before a ratio and what on top of it: sums over the line, plain factors before."""
+    factors = numerator.factors if isinstance(numerator, Product) else (numerator,)
+    sums = [f for f in factors if isinstance(f, Sum)]
+    return ([f for f in factors if not isinstance(f, Sum)], sums) if sums else ([], list(factors))
+
+
+def _all(factors: Sequence[Node], names: Scope, style: Style) -> str:
+    """A product; sums go last, so that what they bind is plain without brackets."""
+    ordered = sorted(factors, key=lambda f: isinstance(f, Sum))
+    last = len(ordered) - 1
+    parts = (_bracket(f, names, style, i < last) for i, f in enumerate(ordered))
+    return style.times.join(parts) or "1"
 
 
 def _bracket(node: Node, names: Scope, style: Style, followed: bool) -> str:

@@ -1,6 +1,6 @@
 """Compiled from frontdoor.causal.
 Graph: X -> M; M -> Y; X <-> Y
-P(Y | do(X)) = sum_{M} P(M | X) sum_{X'} P(Y | X', M) P(X')
+P(Y | do(X)) = sum_{M} P(M | X) sum_{X'} P(X') P(Y | X', M)
 
 Compiled by causalc 0.1.0. `python PROGRAM DATA` trains and samples; see --help.
 """

@@ -1,6 +1,6 @@
 """Compiled from interleaved.causal.
 Graph: X -> W1; W1 -> W2; W2 -> Y; X <-> W2; W1 <-> Y
-P(Y | do(X)) = sum_{W1, W2} P(W1 | X) P(Y | X, W1, W2) sum_{X'} P(W2 | X', W1) P(X')
+P(Y | do(X)) = sum_{W1, W2} P(W1 | X) P(Y | X, W1, W2) sum_{X'} P(X') P(W2 | X', W1)
 
 Compiled by causalc 0.1.0. `python PROGRAM DATA` trains and samples; see --help.
 """

@@ -1,7 +1,7 @@
 """Compiled from napkin.causal.
 Graph: W1 -> W2; W2 -> X; X -> Y; W1 <-> X; W1 <-> Y
-P(Y | do(X)) = [sum_{W1, W2} P(W1) P(X, Y | W1, W2) P(W2)] / [sum_{W1, W2} P(X | W1, W2)
-P(W1) P(W2)]
+P(Y | do(X)) = sum_{W2} P(W2) [sum_{W1} P(W1) P(X, Y | W1, W2)] / [sum_{W1} P(W1) P(X | W1,
+W2)]
 
 Compiled by causalc 0.1.0. `python PROGRAM DATA` trains and samples; see --help.
 """
