@@ -114,6 +114,10 @@ def _arrow(column: Any) -> np.ndarray:
 
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    if pa.types.is_fixed_size_list(column.type) and not column.null_count:
+        inner = column.combine_chunks().flatten()
+        if not inner.null_count and not pa.types.is_nested(inner.type):
+            return np.asarray(inner.to_numpy()).reshape(len(column), -1)
     nested = pa.types.is_nested(column.type)
     if nested or column.null_count or pa.types.is_string(column.type):
         return _objects(column.to_pylist())
