@@ -99,14 +99,14 @@ class Estimand:
     @property
     def text(self) -> str:
         """The formula in plain characters."""
-        return write(self.root, Scope.outside(self.graph.order, self.root.free), TEXT)
+        return write(self.root, self.graph.order, TEXT)
 
     def latex(self) -> str:
         """The formula in LaTeX, lower case where that confuses no two variables."""
         order = self.graph.order
         lower = len({name.lower() for name in order}) == len(order)
         names = [latex_name(name, lower) for name in order]
-        return write(self.root, Scope.outside(names, self.root.free), LATEX)
+        return write(self.root, names, LATEX)
 
     @property
     def expr(self) -> sympy.Expr:

@@ -146,10 +146,19 @@ class Builder:
         inside += [(f, False) for f in bottom if f.free & bound]
         for part, scope in _components(inside, bound):
             inner = self._quotient([f for f, up in part if up], [f for f, up in part if not up])
-            if isinstance(inner, Sum) and not inner.bound & scope:
-                scope, inner = scope | inner.bound, inner.body
+            scope, inner = self._hoisted(scope, inner)
             outer.append(self._total(scope, inner))
         return self._quotient(outer, under)
+
+    def _hoisted(self, scope: int, body: Node) -> tuple[int, Node]:
+        """Σ_a f Σ_b g as Σ_ab f g, where f and the other sums do not mention b."""
+        factors = list(body.factors) if isinstance(body, Product) else [body]
+        for i, factor in enumerate(factors):
+            if not isinstance(factor, Sum) or factor.bound & scope:
+                continue
+            if all(not f.free & factor.bound for f in factors if f is not factor):
+                factors[i], scope = factor.body, scope | factor.bound
+        return scope, self.product(factors)
 
     def _total(self, scope: int, body: Node) -> Node:
         key = ("sum", scope, self.number[body])
@@ -215,6 +224,8 @@ def _merge_chains(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         first = by_scope.get(part[1])
         if part in alive and first in alive and first is not None and not first[0] & part[0]:
             merged = (first[0] | part[0], first[1])
+            if merged in alive:  # again a square
+                continue
             del alive[first], alive[part]
             alive[merged] = None
             by_scope[merged[0] | merged[1]] = merged

@@ -17,7 +17,7 @@ from causalc.compiler.graph import Graph, bits
 from causalc.errors import CausalcError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
     """Q[variables]: obtained from ``parent`` by dropping all but ``source``, then fixing source \\ variables.
 

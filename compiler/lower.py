@@ -8,6 +8,7 @@ exact unless a dropped variable reaches both a factor that is kept and one that 
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -38,6 +39,7 @@ class Lowering:
     kinds: Mapping[str, str]
     operations: list[Operation] = field(default_factory=list)
     numbers: dict[Operation, int] = field(default_factory=dict)
+    datasets: dict[Kernel, int] = field(default_factory=dict)
 
     def add(self, op: Operation) -> int:
         """The number of ``op``, which is made once."""
@@ -63,6 +65,11 @@ class Lowering:
 
     def dataset(self, kernel: Kernel, derivation: Derivation) -> int:
         """Rows that follow the kernel for every value of its context."""
+        if kernel not in self.datasets:
+            self.datasets[kernel] = self._rows_of(kernel, derivation)
+        return self.datasets[kernel]
+
+    def _rows_of(self, kernel: Kernel, derivation: Derivation) -> int:
         if kernel.parent is None:
             return self.rows
         weighed = self._weighed(kernel, derivation)
@@ -104,7 +111,7 @@ class Lowering:
     def network(self, name: str, question: Question, derivation: Derivation) -> Network:
         """The network that samples the outcomes of a query."""
         for kernel in sorted(derivation.pool.kernels.values(), key=lambda k: k.depth):
-            self.dataset(kernel, derivation)
+            self.dataset(kernel, derivation)  # parents first: kernels may nest without bound
         inputs = tuple(dict.fromkeys(n for n, _ in (*question.do, *question.given)))
         draws = self._conditional(derivation) if derivation.given else self._joint(derivation)
         needed = needed_draws(tuple(draws), set(question.outcomes))
@@ -235,16 +242,23 @@ def _shape(draws: list[Draw], inputs: tuple[str, ...]) -> Graph:
 
 def _ordered(draws: list[Draw]) -> list[Draw]:
     """Draws in an order in which every slot is made before it is used; stable."""
-    made_later = {slot for draw in draws for slot in draw.slots}
+    maker = {slot: i for i, draw in enumerate(draws) for slot in draw.slots}
+    after: list[list[int]] = [[] for _ in draws]
+    waiting = [0] * len(draws)
+    for i, draw in enumerate(draws):
+        for j in {maker[slot] for _, slot in draw.inputs if slot in maker}:
+            after[j].append(i)
+            waiting[i] += 1
+    ready = [i for i, count in enumerate(waiting) if not count]
     result: list[Draw] = []
-    todo = list(draws)
-    while todo:
-        ready = [d for d in todo if not made_later.intersection(s for _, s in d.inputs)]
-        for draw in ready:
-            made_later.difference_update(draw.slots)
-        assert ready, "the network is cyclic"
-        result += ready
-        todo = [d for d in todo if d not in ready]
+    while ready:
+        i = heapq.heappop(ready)
+        result.append(draws[i])
+        for j in after[i]:
+            waiting[j] -= 1
+            if not waiting[j]:
+                heapq.heappush(ready, j)
+    assert len(result) == len(draws), "the network is cyclic"
     return result
 
 

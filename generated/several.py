@@ -2,7 +2,7 @@
 Graph: Z -> X; Z -> Y; X -> M; M -> Y; X <-> Y
 P(Y | do(X)) = sum_{Z, M} P(Z) P(M | X) sum_{X'} P(X' | Z) P(Y | Z, X', M)
 P(M | do(X)) = P(M | X)
-P(Y, M | do(X)) = P(M | X) sum_{Z} P(Z) sum_{X'} P(X' | Z) P(Y | Z, X', M)
+P(Y, M | do(X)) = P(M | X) sum_{Z, X'} P(Y | Z, X', M) P(Z, X')
 P(Y | do(X), Z) = sum_{M} P(M | X) sum_{X'} P(X' | Z) P(Y | Z, X', M)
 P(Y | X, Z) = sum_{M} P(Y | Z, X, M) P(M | X)
 
