@@ -126,24 +126,16 @@ class Lowering:
 
     def _joint(self, derivation: Derivation) -> list[Draw]:
         """One draw a variable of the ancestral set, districts inlined where that is exact and shorter."""
-        inlined: dict[int, list[Draw]] = {}
         by_variable = {factor.variable: factor for factor in derivation.factors}
+        draws: dict[int, list[Draw]] = {}  # by variable; those of an inlined district by its first
         for part, kernel, last in derivation.branches:
             fitted = any(by_variable[v].kernel.parent is not None for v in bits(part))
-            if (
-                fitted
-                and self.strategy == "auto"
-                and _inline_is_exact(derivation, kernel, part, last)
-            ):
-                draws = self._inline(derivation, kernel, part, last)
-                inlined.update(dict.fromkeys(bits(part), draws))
-        result: list[Draw] = []
-        for factor in derivation.factors:
-            if factor.variable not in inlined:
-                result.append(self._visible(factor, derivation))
+            inline = fitted and self.strategy == "auto"
+            if inline and _inline_is_exact(derivation, kernel, part, last):
+                draws[next(bits(part))] = self._inline(derivation, kernel, part, last)
             else:
-                result += [d for d in inlined[factor.variable] if d not in result]
-        return _ordered(result)
+                draws |= {v: [self._visible(by_variable[v], derivation)] for v in bits(part)}
+        return _ordered([draw for v in sorted(draws) for draw in draws[v]])
 
     def _inline(self, derivation: Derivation, kernel: Kernel, part: int, last: int) -> list[Draw]:
         order = self.graph.order
