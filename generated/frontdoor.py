@@ -22,14 +22,14 @@ def train(data: Any, **options: Any) -> runtime.Models:
     run = runtime.start(SCHEMA, data, **options)
     observed = run.observed(["X", "M", "Y"])
 
+    # P(M | X)
+    M_given_X = run.fit(["M"], given=["X"], on=observed)
+
     # X: real rows, no model
     rows_of_X = run.bootstrap(["X"], on=observed)
 
     # P(Y | X, M)
     Y_given_X_M = run.fit(["Y"], given=["X", "M"], on=observed)
-
-    # P(M | X)
-    M_given_X = run.fit(["M"], given=["X"], on=observed)
 
     return run.finish({"M_given_X": M_given_X, "rows_of_X": rows_of_X, "Y_given_X_M": Y_given_X_M})
 

@@ -23,17 +23,17 @@ def train(data: Any, **options: Any) -> runtime.Models:
     run = runtime.start(SCHEMA, data, **options)
     observed = run.observed(["X", "W1", "W2", "Y"])
 
-    # X: real rows, no model
-    rows_of_X = run.bootstrap(["X"], on=observed)
-
-    # P(W2 | X, W1)
-    W2_given_X_W1 = run.fit(["W2"], given=["X", "W1"], on=observed)
-
     # P(W1 | X)
     W1_given_X = run.fit(["W1"], given=["X"], on=observed)
 
     # P(Y | X, W1, W2)
     Y_given_X_W1_W2 = run.fit(["Y"], given=["X", "W1", "W2"], on=observed)
+
+    # X: real rows, no model
+    rows_of_X = run.bootstrap(["X"], on=observed)
+
+    # P(W2 | X, W1)
+    W2_given_X_W1 = run.fit(["W2"], given=["X", "W1"], on=observed)
 
     return run.finish({
         "W1_given_X": W1_given_X,

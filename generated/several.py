@@ -27,14 +27,14 @@ def train(data: Any, **options: Any) -> runtime.Models:
     run = runtime.start(SCHEMA, data, **options)
     observed = run.observed(["Z", "X", "M", "Y"])
 
+    # P(M | X)
+    M_given_X = run.fit(["M"], given=["X"], on=observed)
+
     # P(X | Z)
     X_given_Z = run.fit(["X"], given=["Z"], on=observed)
 
     # P(Y | Z, X, M)
     Y_given_Z_X_M = run.fit(["Y"], given=["Z", "X", "M"], on=observed)
-
-    # P(M | X)
-    M_given_X = run.fit(["M"], given=["X"], on=observed)
 
     # P(Y | Z, X)
     Y_given_Z_X = run.fit(["Y"], given=["Z", "X"], on=observed)
