@@ -1,46 +1,107 @@
-"""Write samples: tables as csv or parquet, arrays as npz, images as one picture."""
+"""Write samples: tables as csv or parquet, arrays as npz, images as one picture or as a folder of files."""
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from causalc.compiler.names import Namespace, identifier
 from causalc.errors import CausalcError
+
+SHOWN = 128
+ACROSS = 16
 
 
 def write(frame: Any, path: Path) -> Path:
     """Write a data frame of samples to ``path`` by its suffix; returns the path.
 
-    Raises ``CausalcError`` for a suffix that does not fit.
+    Without a suffix it is a folder: ``labels.csv`` with a row a sample, in which images are the names of PNG
+    files beside it, as ``folder("path")`` of a script reads it. Raises ``CausalcError`` for a suffix that does
+    not fit, or a path that cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".csv":
-        frame.to_csv(path, index=False)
-    elif path.suffix == ".parquet":
-        frame.map(lambda v: v.ravel().tolist() if isinstance(v, np.ndarray) else v).to_parquet(
-            path, index=False
-        )
-    elif path.suffix == ".npz":
-        arrays: dict[str, Any] = {name: np.stack(list(frame[name])) for name in frame}
-        np.savez_compressed(path, **arrays)
-    elif path.suffix == ".png":
-        _picture(frame, path)
-    else:
-        raise CausalcError(f"{path}: write to .csv, .parquet, .npz or, for images, .png")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(frame, path)
+    except OSError as error:
+        raise CausalcError(f"{path}: cannot be written ({error.strerror or error})") from None
     return path
+
+
+def _write(frame: Any, path: Path) -> None:
+    match path.suffix.lower():
+        case ".csv":
+            _flat(frame).to_csv(path, index=False)
+        case ".parquet":
+            _flat(frame).to_parquet(path, index=False)
+        case ".npz":
+            _arrays(frame, path)
+        case ".png":
+            _picture(frame, path)
+        case "":
+            _folder(frame, path)
+        case _:
+            raise CausalcError(
+                f"{path}: write to .csv, .parquet, .npz, to .png for one picture of images, or to a folder"
+            )
+
+
+def _arrays(frame: Any, path: Path) -> None:
+    """An .npz file; ``numpy.savez`` itself cannot write a variable called ``file``."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in frame:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.stack(list(frame[name])), allow_pickle=False)
+
+
+def _flat(frame: Any) -> Any:
+    return frame.map(lambda v: v.ravel().tolist() if isinstance(v, np.ndarray) else v)
+
+
+def _images(frame: Any) -> list[str]:
+    return [name for name in frame if np.ndim(frame[name].iloc[0]) >= 2]
+
+
+def _folder(frame: Any, path: Path) -> None:
+    """``labels.csv``, and one PNG file for each image, all of the same width of number."""
+    from PIL import Image
+
+    images = _images(frame)
+    if not images:
+        raise CausalcError(
+            f"{path}: there is no image among {', '.join(frame.columns)} to write into a folder; "
+            "end the path in .csv, .parquet or .npz"
+        )
+    path.mkdir(exist_ok=True)
+    digits = len(str(len(frame) - 1))
+    table = frame.drop(columns=images)
+    stems = Namespace()
+    for name in images:
+        stem = stems.fresh(identifier(name)[:40], name)
+        files = [f"{stem}_{row:0{digits}}.png" for row in range(len(frame))]
+        for file, pixels in zip(files, frame[name], strict=True):
+            Image.fromarray(_pixels(pixels)).save(path / file)
+        table.insert(list(frame.columns).index(name), name, files)
+    _flat(table).to_csv(path / "labels.csv", index=False)
+
+
+def _pixels(image: np.ndarray) -> np.ndarray:
+    """An image (h, w) or (h, w, c) as PNG holds it: one channel without its axis."""
+    image = np.asarray(image, np.uint8)
+    if image.ndim == 3 and image.shape[-1] > 4:
+        raise CausalcError(
+            f"an image of {image.shape[-1]} channels is no picture; end the path in .npz"
+        )
+    return image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
 
 
 def _picture(frame: Any, path: Path) -> None:
     """Every image column as a grid of at most 8 x 16 pictures, columns side by side."""
     from PIL import Image
 
-    grids = [
-        _grid(np.stack(list(frame[name])[:128]))
-        for name in frame
-        if np.ndim(frame[name].iloc[0]) >= 2
-    ]
+    grids = [_grid(np.stack(list(frame[name])[:SHOWN])) for name in _images(frame)]
     if not grids:
         raise CausalcError(
             f"{path}: there is no image among {', '.join(frame.columns)}; use .csv or .parquet"
@@ -58,14 +119,14 @@ def _picture(frame: Any, path: Path) -> None:
 
 
 def _grid(images: np.ndarray) -> np.ndarray:
-    """Images (n, h, w, c) uint8 as rows of 16."""
-    if images.ndim == 3:
-        images = images[..., None]
-    images = images.astype(np.uint8)
-    n, h, w, c = images.shape
-    columns = min(16, n)
-    rows = -(-n // columns)
+    """Images (n, h, w) or (n, h, w, c) uint8 as rows of 16, in colour: (height, width, 3)."""
+    from PIL import Image
+
+    colour = [np.asarray(Image.fromarray(_pixels(image)).convert("RGB")) for image in images]
+    h, w, c = colour[0].shape
+    columns = min(ACROSS, len(colour))
+    rows = -(-len(colour) // columns)
     full = np.zeros((rows * columns, h, w, c), np.uint8)
-    full[:n] = images
-    grid = full.reshape(rows, columns, h, w, c).swapaxes(1, 2).reshape(rows * h, columns * w, c)
-    return np.repeat(grid, 3, axis=2) if c == 1 else grid
+    full[: len(colour)] = colour
+    grid = full.reshape(rows, columns, h, w, c).swapaxes(1, 2)
+    return np.asarray(grid.reshape(rows * h, columns * w, c))

@@ -9,22 +9,24 @@ from typing import Any
 
 from causalc.compiler.answer import Estimand, Question, solve
 from causalc.compiler.check import check
-from causalc.compiler.checked import CheckedData
+from causalc.compiler.check_support import check_support
+from causalc.compiler.checked import CheckedCheck, CheckedData, CheckedSample
 from causalc.compiler.graph import Graph
 from causalc.compiler.identify import NotIdentifiable
 from causalc.compiler.kinds import Kind
 from causalc.compiler.pipeline import compile_estimands
 from causalc.compiler.view import Spec
 from causalc.errors import CausalcError
-from causalc.grammar import parse, parse_graph
-from causalc.grammar.tree import Call, GraphSpec, Script
+from causalc.estimates import Estimate, plan_estimates
+from causalc.grammar import parse_file, parse_graph
+from causalc.grammar.tree import Call, GraphSpec, Parameter, Query, Script
 from causalc.grammar.values import Sequence, Value
 from causalc.program import Program
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """``sample query, n = 10 to "path"``: ``values`` sets free variables and parameters."""
+    """``sample query, n = 10 to "path"``: ``values`` sets do and condition variables, by variable."""
 
     query: str
     path: Path
@@ -37,8 +39,11 @@ class Sample:
 class Job:
     """A compiled script.
 
-    ``program`` is None where no query is identifiable; ``refused`` maps those that are not to the reason.
-    ``data`` names the table to train on and ``options`` are those of ``train { ... }``.
+    ``program`` is None where nothing is identifiable; ``refused`` maps the queries and estimates that
+    are not to the reason. ``estimands`` has one entry a sampling function: the script's queries, then
+    those that only an estimate needs. ``inputs`` maps the variables a query leaves open to what the script
+    calls them there: themselves, or their ``$parameter``. ``data`` is the table to train on, ``options``
+    those of ``train { ... }``.
     """
 
     path: Path
@@ -51,6 +56,9 @@ class Job:
     data: CheckedData | None
     options: Mapping[str, Any]
     samples: tuple[Sample, ...]
+    estimates: tuple[Estimate, ...]
+    checks: tuple[CheckedCheck, ...]
+    inputs: Mapping[str, Mapping[str, str]]
 
     def source(self) -> Any:
         """The data statement as what the runtime reads; paths are relative to the script.
@@ -68,23 +76,52 @@ class Job:
             return folder(place) if table is None else folder(place, table=str(table))
         return _renamed(place, self.data.columns) if self.data.columns else place
 
+    def values(self, query: str, given: Mapping[str, object]) -> dict[str, object]:
+        """Values by variable from values by input: ``given`` may use the names of variables or parameters.
+
+        Raises ``CausalcError`` for an input the query does not have, or one without a value.
+        """
+        question, inputs = self.estimands[query].question, self.inputs[query]
+        names = {*inputs, *inputs.values(), *question.fixed}
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            known = ", ".join(f"`{n}`" for n in inputs.values()) or "none"
+            raise CausalcError(f"{query} has no input `{unknown[0]}`; its inputs: {known}")
+        missing = [w for v, w in inputs.items() if v not in given and w not in given]
+        if missing:
+            raise CausalcError(
+                f"{query}: {question.text} needs a value for `{missing[0]}`: --set {missing[0]}=VALUE"
+            )
+        chosen = {v: given[v if v in given else w] for v, w in inputs.items()}
+        return {**{n: v for n, v in given.items() if n in question.fixed}, **chosen}
+
+
+def inputs_of(query: Query) -> dict[str, str]:
+    """The variables a query leaves open, each with the name of its input."""
+    found: dict[str, str] = {}
+    for assignment in (*query.do, *query.given):
+        if assignment.value is None:
+            found[assignment.name.text] = assignment.name.text
+        elif isinstance(assignment.value, Parameter):
+            found[assignment.name.text] = assignment.value.name
+    return found
+
 
 def _renamed(place: Path, columns: Mapping[str, str]) -> Any:
-    """A table whose columns are called otherwise than the variables: ``columns`` maps variable to column."""
-    from pyarrow import csv, feather, lib, parquet
+    """A table whose columns are called otherwise than the variables: ``columns`` maps variable to column.
 
-    readers = {".csv": csv.read_csv, ".parquet": parquet.read_table}
-    try:
-        table = readers.get(place.suffix, feather.read_table)(place)
-    except (OSError, lib.ArrowException) as error:
-        raise CausalcError(f"{place}: cannot be read ({error})") from None
+    A column that has the name of a renamed variable by chance is left out.
+    """
+    from causalc.runtime.sources import arrow_table
+
+    table = arrow_table(place)
     missing = [c for c in columns.values() if c not in table.column_names]
     if missing:
-        raise CausalcError(
-            f"{place}: there is no column `{missing[0]}`; it has {', '.join(table.column_names[:12])}"
-        )
+        known = ", ".join(map(repr, table.column_names[:12]))
+        raise CausalcError(f"{place}: there is no column {missing[0]!r}; it has {known}")
     variable = {column: name for name, column in columns.items()}
-    return table.rename_columns([variable.get(c, c) for c in table.column_names])
+    kept = [c for c in table.column_names if c in variable or c not in columns]
+    return table.select(kept).rename_columns([variable.get(c, c) for c in kept])
 
 
 def plain(value: Value) -> Any:
@@ -101,20 +138,6 @@ def spec(call: Call) -> Spec:
     """A kind or model family as the emitter writes it."""
     options = tuple((name, plain(value)) for name, value in call.options)
     return Spec(call.name, tuple(plain(a) for a in call.args), options)
-
-
-def read(path: str | Path) -> Script:
-    """Parse a script file; raises ``CausalcError`` where it cannot be read or is not a script."""
-    source = Path(path)
-    try:
-        text = source.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise CausalcError(f"{source}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise CausalcError(
-            f"{source}: not UTF-8 text (byte {error.start}); a script is plain text"
-        ) from None
-    return parse(text, str(source))
 
 
 def load_graph(place: Path) -> GraphSpec:
@@ -139,32 +162,54 @@ def compile_script(path: str | Path, strategy: str | None = None) -> Job:
     in ``Job.refused``.
     """
     source = Path(path)
-    script = read(source)
+    script = parse_file(source)
     checked = check(script, lambda name: load_graph(source.parent / name))
+    check_support(script, checked)
     schema = {name: kind_spec(kind) for name, kind in checked.schema.items()}
     models = {name: spec(call) for name, call in checked.models.items()}
     options = dict(checked.train)
     chosen = strategy or str(options.pop("strategy", "auto"))
+    queries = {query.name: query.query for query in checked.queries}
+    estimates, extra = plan_estimates(checked.estimates, queries)
+    asked = {**queries, **extra}
     estimands: dict[str, Estimand] = {}
     refused: dict[str, NotIdentifiable] = {}
-    for query in checked.queries:
+    for name, query in asked.items():
         try:
-            estimands[query.name] = solve(Question.of(query.query), checked.graph)
+            estimands[name] = solve(Question.of(query), checked.graph)
         except NotIdentifiable as reason:
-            refused[query.name] = reason
+            refused[name] = reason
+    for estimate in estimates:
+        witness = next((refused[q] for q in estimate.queries if q in refused), None)
+        if witness is not None:
+            refused[estimate.name] = witness
+    named = {*queries, *(e.name for e in estimates)}
     program = None
     if estimands:
         title = f"Compiled from {source.name}."
         program = Program(
             compile_estimands(estimands, checked.graph, schema, models, chosen, title)
         )
-    data = next((d for d in checked.data if not d.under), None)
-    samples = tuple(
-        Sample(s.query, Path(s.path), s.n, s.seed or 0, s.inputs) for s in checked.samples
-    )
     return Job(
-        source, script, checked.graph, schema, program, refused, estimands, data, options, samples
+        source,
+        script,
+        checked.graph,
+        schema,
+        program,
+        {name: reason for name, reason in refused.items() if name in named},
+        estimands,
+        next(iter(checked.data), None),
+        options,
+        tuple(_sample(s, queries[s.query]) for s in checked.samples),
+        estimates,
+        checked.checks,
+        {name: inputs_of(query) for name, query in asked.items()},
     )
+
+
+def _sample(statement: CheckedSample, query: Query) -> Sample:
+    values = {v: statement.inputs[w] for v, w in inputs_of(query).items()}
+    return Sample(statement.query, Path(statement.path), statement.n, statement.seed or 0, values)
 
 
 def kind_spec(kind: Kind) -> Spec:

@@ -7,7 +7,9 @@ from causalc.grammar.source import Span
 
 
 class ExperimentalData(Message):
-    what = "`{name}` holds data from an experiment, and models are trained on observational data alone"
+    what = (
+        "`{name}` holds data from an experiment, and models are trained on observational data alone"
+    )
     help = "remove this statement; its rows are not to be mixed with observed ones either"
     name: str
 

@@ -41,7 +41,7 @@ def read(source: Any, schema: Schema) -> Raw:
         path = Path(source)
         if path.is_dir() and (path / "labels.csv").is_file():
             return _folder(Folder(str(path), "labels.csv"), schema)
-        return _table(_file(path), schema, str(path))
+        return _table(arrow_table(path), schema, str(path))
     if isinstance(source, Mapping):
         wanted = {name: to_array(name, source[name]) for name in source if name in schema}
         return wanted, tuple(map(str, source))
@@ -58,7 +58,8 @@ def read(source: Any, schema: Schema) -> Raw:
     )
 
 
-def _file(path: Path) -> Any:
+def arrow_table(path: Path) -> Any:
+    """Read a file, or a folder of files with the same columns, as an Arrow table."""
     import pyarrow as pa
 
     if not path.exists():
@@ -189,11 +190,11 @@ def _folder(source: Folder, schema: Schema) -> Raw:
     root = Path(source.path)
     if not root.is_dir():
         raise CausalcError(f"{root}: no such folder.")
-    raw, names = _table(_file(_inside(root, source.table, "the table")), schema, source.table)
+    raw, names = _table(arrow_table(_inside(root, source.table, "the table")), schema, source.table)
     for name in raw:
         if schema[name].name == "image" and raw[name].dtype.kind == "O":
             files = [_inside(root, value, f"{name}, row {i}") for i, value in enumerate(raw[name])]
-            raw[name] = np.stack([_image(file, schema[name]) for file in files])
+            raw[name] = np.stack([image_file(file, schema[name]) for file in files])
     return raw, names
 
 
@@ -208,7 +209,8 @@ def _inside(root: Path, name: object, place: str) -> Path:
     return path
 
 
-def _image(path: Path, kind: Kind) -> np.ndarray:
+def image_file(path: Path, kind: Kind) -> np.ndarray:
+    """Read an image file of exactly the size and channels of ``kind``, uint8 ``(h, w, channels)``."""
     from PIL import Image, UnidentifiedImageError
 
     height, width, channels = kind.shape

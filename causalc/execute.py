@@ -1,0 +1,139 @@
+"""What ``train``, ``sample`` and ``run`` do with a compiled script: models, samples, estimates and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from causalc.checks import Finding, run_checks
+from causalc.errors import CausalcError, RunFailed
+from causalc.estimates import Answer, evaluate
+from causalc.program import Program, Sampler
+from causalc.runtime.data import Columns, labels, load
+from causalc.runtime.sources import image_file
+from causalc.script import Job
+
+TRAINING = ("seed", "device", "budget")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """A script's models, and how they were trained. ``options`` are those of ``Program.fit``."""
+
+    job: Job
+    program: Program
+    sampler: Sampler
+    source: Any = field(repr=False)
+    options: Mapping[str, Any]
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What training noticed, one line each."""
+        return tuple(self.sampler.models.findings)
+
+    def columns(self) -> Columns:
+        """The observed rows, checked."""
+        return load(self.source, self.program.module.SCHEMA)
+
+    def sample(self, query: str, n: int, seed: int, given: Mapping[str, object]) -> Any:
+        """Draw a data frame; ``given`` sets inputs by name, images by the path of a file beside the script.
+
+        Raises ``CausalcError`` for an input that is missing, unknown or out of range.
+        """
+        question = self.job.estimands[query].question
+        values = {**question.fixed, **self.job.values(query, given)}
+        read = {name: self._read(name, value) for name, value in values.items()}
+        return self.sampler.sample(n, query, seed, **read)
+
+    def _read(self, name: str, value: object) -> object:
+        kind = self.sampler.models.schema.kind(name)
+        if kind.name == "image" and isinstance(value, str):
+            return image_file(self.job.path.parent / value, kind)
+        return value
+
+    def estimates(self, draws: int, seed: int) -> list[Answer]:
+        """Every estimate whose queries are identifiable; with ``bootstrap`` refits where the script asks."""
+        answers = self._answers(self.sampler, draws, seed)
+        refits = int(self.job.options.get("bootstrap", 0))
+        if not refits or not answers:
+            return answers
+        again = [self._answers(s, draws, seed) for s in self._refitted(refits, seed)]
+        return [
+            replace(answer, refit_error=float(np.std([run[i].value for run in again], ddof=1)))
+            for i, answer in enumerate(answers)
+        ]
+
+    def _answers(self, sampler: Sampler, draws: int, seed: int) -> list[Answer]:
+        trained = replace(self, sampler=sampler)
+
+        @cache
+        def rows(query: str, values: tuple[tuple[str, object], ...]) -> Any:
+            return trained.sample(query, draws, seed, dict(values))
+
+        def draw(query: str, values: Mapping[str, object]) -> Any:
+            return rows(query, tuple(values.items()))
+
+        wanted = [e for e in self.job.estimates if e.name not in self.job.refused]
+        return [evaluate(e, draw, sampler.models.schema, draws) for e in wanted]
+
+    def _refitted(self, refits: int, seed: int) -> Iterator[Sampler]:
+        """Models trained on rows drawn with replacement from the data."""
+        columns = self.columns()
+        for number in range(refits):
+            index = np.random.default_rng([seed, number]).integers(0, columns.rows, columns.rows)
+            rows = {n: labels(columns[n][index], columns.schema[n]) for n in columns}
+            yield self.program.fit(rows, **self.options)
+
+    def checks(self, seed: int) -> list[Finding]:
+        """Every check of a query that is identifiable."""
+        wanted = [c for c in self.job.checks if c.query not in self.job.refused]
+        if not wanted:
+            return []
+        fixed = {c.query: self.job.estimands[c.query].question.fixed for c in wanted}
+        values = {q: {n: self._read(n, v) for n, v in given.items()} for q, given in fixed.items()}
+        return list(run_checks(wanted, self.sampler, self.columns(), values, seed))
+
+
+def train(
+    job: Job, data: str | None, store: str, progress: bool, given: Mapping[str, Any]
+) -> Trained:
+    """Train a script's models, or take them from the store; ``given`` overrides its ``train`` block.
+
+    Raises ``RunFailed`` where the machine gave out, and another ``CausalcError`` for bad input.
+    """
+    if job.program is None:
+        raise CausalcError(f"{job.path}: no query is identifiable, so there is nothing to train")
+    options = {name: job.options[name] for name in TRAINING if name in job.options}
+    options |= {name: value for name, value in given.items() if value is not None}
+    options |= {"store": store, "progress": progress}
+    source = Path(data) if data is not None else job.source()
+    with resumable(store):
+        sampler = job.program.fit(source, **options)
+    return Trained(job, job.program, sampler, source, options)
+
+
+@contextmanager
+def resumable(store: str) -> Iterator[None]:
+    """Turn what the machine refuses (memory, disk) into ``RunFailed``: finished stages are in the store."""
+    try:
+        yield
+    except (MemoryError, OSError) as error:
+        raise RunFailed(_stopped(error, store)) from error
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, for an accelerator
+            raise
+        raise RunFailed(_stopped(error, store)) from error
+
+
+def _stopped(error: Exception, store: str) -> str:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return (
+        f"the run stopped: {reason}\n"
+        f"help: finished models are kept in {store}; make room, and the same command goes on from there"
+    )
