@@ -130,6 +130,17 @@ class Estimand:
 
         return determined(table, compute)
 
+    def alternatives(self) -> tuple[Estimand, ...]:
+        """This estimand, and the one that ID gives where this one took the short way.
+
+        The short way models P(y | x, z) at once; the long one may share its models with other queries.
+        """
+        if not self.derivation.seen:
+            return (self,)
+        sets = self.question.sets(self.graph)
+        long = identify(self.graph, *sets, self.question.text, see=False)
+        return (self, Estimand(self.question, long, express(long)))
+
     def __str__(self) -> str:
         return f"{self.question.text} = {self.text}"
 

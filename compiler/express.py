@@ -51,6 +51,8 @@ class Expression:
     def estimand(self) -> Node:
         """The whole estimand."""
         d, builder = self.derivation, self.builder
+        if not d.do:
+            return builder.prob(d.outcomes, d.given)
         joint = builder.product([self._branch(*branch) for branch in d.branches])
         effective = 0
         for part, _, _ in d.branches:

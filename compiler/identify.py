@@ -98,6 +98,11 @@ class Derivation:
     pool: Conditionals = field(repr=False)
 
     @property
+    def seen(self) -> bool:
+        """Whether interventions were turned into conditions."""
+        return any(step.line == "seen" for step in self.steps)
+
+    @property
     def factors(self) -> tuple[Conditional, ...]:
         """One conditional per variable of an(Y) \\ X in topological order; their product is Q of that set."""
         pool = self.pool
@@ -155,12 +160,17 @@ class Conditionals:
 
 
 def identify(
-    graph: Graph, outcomes: int, do: int, given: int, text: str = "the query"
+    graph: Graph, outcomes: int, do: int, given: int, text: str = "the query", see: bool = True
 ) -> Derivation:
-    """Identify P(outcomes | do(do), given), sets of vertices of ``graph``; raises ``NotIdentifiable``."""
+    """Identify P(outcomes | do(do), given), sets of vertices of ``graph``; raises ``NotIdentifiable``.
+
+    ``see`` allows the short way where nothing confounds: P(y | do(x), z) = P(y | x, z).
+    """
     steps: list[Step] = []
     asked = outcomes | do | given
     do, given = move_conditions(graph, outcomes, do, given, steps)
+    if see:
+        do, given = _seen(graph, outcomes, do, given, steps)
     joint = outcomes | given
     pool = Conditionals(graph, Kernel(graph.all))
     variables, fixed = _relevant(graph, joint, do, steps)
@@ -190,6 +200,23 @@ def move_conditions(graph: Graph, y: int, x: int, z: int, steps: list[Step]) -> 
             steps.append(Step("rule 2", y, x, graph.all, 1 << v))
         x, z = x | moved, z & ~silent & ~moved
     return x, z
+
+
+def _seen(graph: Graph, y: int, x: int, z: int, steps: list[Step]) -> tuple[int, int]:
+    """Turn all interventions that matter into conditions, if rule 2 allows: P(y | do(x), z) = P(y | x, z)."""
+    acting = x & graph.ancestors(y | z, graph.all, cut=x)
+    if not x or not graph.separated(y, acting, z, cut_out_of=acting):
+        return x, z
+    if x != acting:
+        steps.append(Step("rule 3", y, acting, graph.all, x & ~acting))
+    if acting:
+        steps.append(Step("seen", y, acting, graph.all, acting))
+    z |= acting
+    by_tail, by_head = graph.reached(y, z)
+    silent = z & ~by_tail & ~by_head
+    for v in bits(silent):
+        steps.append(Step("rule 1", y, 0, graph.all, 1 << v))
+    return 0, z & ~silent
 
 
 def _relevant(graph: Graph, y: int, x: int, steps: list[Step]) -> tuple[int, int]:
@@ -240,6 +267,8 @@ def _reach(
 _LINES = {
     "rule 1": "rule 1: {part} tells nothing more about {outcomes}: dropped from the conditions",
     "rule 2": "rule 2: seeing {part} is as good as setting it: moved from the conditions to do()",
+    "rule 3": "rule 3: setting {part} does nothing to {outcomes} or the conditions: dropped from do()",
+    "seen": "rule 2: nothing but {part} itself ties {outcomes} to {part}: setting it is as good as seeing it",
     "1": "line 1: no intervention is left on {{{variables}}}: read {outcomes} off",
     "2": "line 2: drop {part}, no ancestors of {outcomes}",
     "3": "line 3: intervene on {part} too: no effect on {outcomes} once {do} is set",
