@@ -1,0 +1,252 @@
+"""The commands that train nothing: ``check show compile plan verify fmt graph``. No torch, no pandas."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from causalc.errors import CausalcError
+
+if TYPE_CHECKING:
+    from causalc.compiler.answer import Estimand
+    from causalc.compiler.graph import Graph
+    from causalc.program import Program
+    from causalc.script import Job
+
+SCRIPT = click.argument("script", type=click.Path(path_type=Path))
+STRATEGY = click.option("--strategy", help="auto, generate or reweight (line 7 of the algorithm).")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
+GRAPH = click.option(
+    "--graph",
+    "edges",
+    help='A graph such as "X -> M -> Y; X <-> Y", or its file, when SCRIPT is a query in quotes.',
+)
+GRAPH_FILES = (".dag", ".dot", ".gv", ".gml", ".causal", ".txt")
+
+
+def compiled(script: Path, strategy: str | None = None) -> Job:
+    """Compile a script; see ``causalc.script.compile_script``."""
+    from causalc.script import compile_script
+
+    return compile_script(script, strategy)
+
+
+def refusals(job: Job) -> int:
+    """Print what is not identifiable, each with its hedge; returns the exit code."""
+    for name, reason in job.refused.items():
+        click.echo(f"{name}: {reason}", err=True)
+    return 2 if job.refused else 0
+
+
+def _graph(edges: str) -> Graph:
+    """The graph that ``--graph`` gives, as text or as a file."""
+    if Path(edges).suffix in GRAPH_FILES:
+        return _graph_file(Path(edges))
+    from causalc.compiler.graph import Graph
+
+    return Graph.parse(edges)
+
+
+def _graph_file(path: Path) -> Graph:
+    from causalc.compiler.graph import Graph
+    from causalc.script import load_graph
+
+    if path.suffix == ".causal":
+        return compiled(path).graph
+    spec = load_graph(path)
+    return Graph.from_edges(spec.nodes, spec.directed, spec.bidirected, spec.latents)
+
+
+def print_json(value: object) -> None:
+    """Print one JSON value."""
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=str))
+
+
+@click.command()
+@SCRIPT
+@JSON
+def check(script: Path, as_json: bool) -> int:
+    """Parse, check names, kinds and values, and decide each query."""
+    job = compiled(script)
+    if as_json:
+        print_json({"script": str(script), **verdicts(job)})
+        return 2 if job.refused else 0
+    declared = {statement.name.text for statement in job.script.queries}
+    for name, estimand in job.estimands.items():
+        if name in declared:
+            click.echo(f"{name}: {estimand.question.text} is identifiable")
+    for estimate in job.estimates:
+        if estimate.name not in job.refused:
+            click.echo(f"{estimate.name}: {estimate.text} is identifiable")
+    if not job.estimands and not job.refused:
+        click.echo("no queries; the script is well formed")
+    return refusals(job)
+
+
+def verdicts(job: Job) -> dict[str, object]:
+    """The queries and estimates of a script with their verdicts, as JSON has them."""
+    queries: list[dict[str, object]] = []
+    for statement in job.script.queries:
+        name, text = statement.name.text, str(statement.query)
+        found = job.estimands.get(name)
+        verdict: dict[str, object] = (
+            {"identifiable": True, "estimand": found.text}
+            if found is not None
+            else {"identifiable": False, "reason": str(job.refused[name])}
+        )
+        queries.append({"name": name, "query": text, **verdict})
+    estimates = [
+        {
+            "name": e.name,
+            "expression": e.text,
+            "identifiable": e.name not in job.refused,
+            "queries": list(e.queries),
+        }
+        for e in job.estimates
+    ]
+    return {"queries": queries, "estimates": estimates}
+
+
+@click.command()
+@click.argument("script")
+@GRAPH
+@click.option("--query", help="Show this query of the script only.")
+@click.option(
+    "--as",
+    "form",
+    default="text",
+    type=click.Choice(["text", "latex", "derivation", "sympy", "plan", "program"]),
+)
+def show(script: str, edges: str | None, query: str | None, form: str) -> int:
+    """Show estimands: SCRIPT is a file, or a query in quotes with --graph."""
+    if edges is not None:
+        from causalc.api import compile as compile_query
+
+        program = compile_query(script, _graph(edges))
+        click.echo(_shown(program.estimand, form, program))
+        return 0
+    job = compiled(Path(script))
+    known = [*job.estimands, *job.refused]
+    if query is not None and query not in known:
+        raise CausalcError(f"{script} has no query `{query}`; it has {', '.join(known) or 'none'}")
+    if query is not None and query in job.refused:
+        raise job.refused[query]
+    if form in ("plan", "program"):
+        if job.program is not None:
+            click.echo(str(job.program.plan if form == "plan" else job.program.source))
+        return refusals(job)
+    for name, estimand in job.estimands.items():
+        if query in (None, name):
+            click.echo(_shown(estimand, form))
+    return refusals(job) if query is None else 0
+
+
+def _shown(estimand: Estimand, form: str, program: Program | None = None) -> str:
+    match form:
+        case "plan" if program is not None:
+            return str(program.plan)
+        case "program" if program is not None:
+            return program.source
+        case "latex":
+            return estimand.latex()
+        case "sympy":
+            return str(estimand.expr)
+        case "derivation":
+            return f"{estimand.question.text}\n{estimand.derivation}\n= {estimand.text}"
+        case _:
+            return str(estimand)
+
+
+@click.command()
+@SCRIPT
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="Folder; default target/<script>."
+)
+@STRATEGY
+def compile(script: Path, out: Path | None, strategy: str | None) -> int:
+    """Write program.py, plan.json and one estimand a query."""
+    job = compiled(script, strategy)
+    if job.program is not None:
+        folder = out or Path("target") / script.stem
+        job.program.write(folder / "program.py")
+        (folder / "plan.json").write_text(job.program.plan.to_json() + "\n", encoding="utf-8")
+        for name, estimand in job.estimands.items():
+            (folder / f"{name}.tex").write_text(estimand.latex() + "\n", encoding="utf-8")
+        click.echo(f"wrote {folder}/program.py ({len(job.program.plan.models)} models to train)")
+    return refusals(job)
+
+
+@click.command()
+@SCRIPT
+@STRATEGY
+@JSON
+def plan(script: Path, strategy: str | None, as_json: bool) -> int:
+    """Print what would be fitted on which rows, and the sampling networks."""
+    job = compiled(script, strategy)
+    if job.program is not None:
+        click.echo(job.program.plan.to_json() if as_json else str(job.program.plan))
+    return refusals(job)
+
+
+@click.command()
+@click.argument("script")
+@GRAPH
+@click.option("--trials", default=20, show_default=True, type=click.IntRange(min=1))
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+def verify(script: str, edges: str | None, trials: int, seed: int) -> int:
+    """Check compiled queries against enumerated random models with latents on their own graph."""
+    from causalc.verify import verify as prove
+
+    refused = 0
+    if edges is not None:
+        from causalc.api import compile as compile_query
+
+        programs = {"query": compile_query(script, _graph(edges))}
+    else:
+        job = compiled(Path(script))
+        programs = {name: job.program for name in job.estimands if job.program is not None}
+        refused = refusals(job)
+    for name, program in programs.items():
+        worst = prove(program, name, trials, seed)
+        click.echo(
+            f"{name}: program and estimand equal the truth on {trials} models (worst error {worst:.1e})"
+        )
+    return refused
+
+
+@click.command()
+@SCRIPT
+@click.option("-w", "--write", "in_place", is_flag=True, help="Rewrite the file.")
+@click.option("--check", "only_check", is_flag=True, help="Exit 1 if it is not formatted.")
+def fmt(script: Path, in_place: bool, only_check: bool) -> int:
+    """Print a script in its canonical layout; comments stay."""
+    from causalc.grammar import parse_file
+    from causalc.grammar.format import format_script
+
+    text = format_script(parse_file(script))
+    if only_check:
+        same = script.read_bytes() == text.encode()
+        click.echo(f"{script}: {'formatted' if same else 'would be reformatted'}")
+        return 0 if same else 1
+    if in_place:
+        script.write_text(text, encoding="utf-8", newline="\n")
+    else:
+        click.echo(text, nl=False)
+    return 0
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--to", "form", type=click.Choice(["text", "dagitty", "dot", "gml", "mermaid"]), default="text"
+)
+def graph(path: Path, form: str) -> int:
+    """Convert a graph file, or the graph of a script, to another format."""
+    from causalc.compiler import convert
+
+    text: str = getattr(convert, f"to_{form}")(_graph_file(path))
+    click.echo(text.rstrip("\n"))
+    return 0

@@ -1,0 +1,272 @@
+"""The commands that train and draw, ``train sample run``; the store and the machine, ``cache doctor``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from causalc import __version__
+from causalc.commands import JSON, SCRIPT, STRATEGY, compiled, print_json, refusals, verdicts
+from causalc.errors import CausalcError
+
+if TYPE_CHECKING:
+    from causalc.execute import Trained
+    from causalc.script import Job
+
+STORE = click.option(
+    "--store", default=".causalc", show_default=True, help="Folder of trained models."
+)
+TRAINING = [
+    click.option("--data", help="Train on this file instead of the script's."),
+    STORE,
+    click.option("--seed", type=click.IntRange(0, 2**63 - 1)),
+    click.option("--device", help="auto, cpu, cuda or mps."),
+    click.option("--budget", type=float, help="Most seconds of training for each model."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress, no findings."),
+    STRATEGY,
+]
+
+
+def _training(command: Any) -> Any:
+    for option in reversed(TRAINING):
+        command = option(command)
+    return command
+
+
+def _train(job: Job, data: str | None, store: str, quiet: bool, **given: Any) -> Trained:
+    from causalc.execute import train as train_job
+
+    trained = train_job(job, data, store, not quiet, given)
+    if not quiet:
+        for line in dict.fromkeys(trained.findings):
+            click.echo(line, err=True)
+    return trained
+
+
+@click.command()
+@SCRIPT
+@_training
+def train(
+    script: Path, data: str | None, store: str, quiet: bool, strategy: str | None, **given: Any
+) -> int:
+    """Train the models; finished ones are taken from the store."""
+    job = compiled(script, strategy)
+    if job.program is None and job.refused:
+        return refusals(job)
+    _train(job, data, store, quiet, **given)
+    click.echo(f"trained; models are in {store}")
+    return refusals(job)
+
+
+@click.command()
+@SCRIPT
+@click.argument("query")
+@click.option("-n", default=1000, show_default=True, type=click.IntRange(min=1), help="Rows.")
+@click.option(
+    "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a do or condition variable."
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help=".csv, .parquet, .npz, .png (one picture), or a folder of images.",
+)
+@_training
+def sample(
+    script: Path,
+    query: str,
+    n: int,
+    pairs: tuple[str, ...],
+    out: Path | None,
+    data: str | None,
+    store: str,
+    quiet: bool,
+    strategy: str | None,
+    seed: int | None,
+    **given: Any,
+) -> int:
+    """Draw rows from a query, training first what is not in the store."""
+    job = compiled(script, strategy)
+    if query in job.refused:
+        raise job.refused[query]
+    if query not in job.estimands:
+        known = ", ".join(job.estimands) or "none"
+        raise CausalcError(f"{script} has no query `{query}`; it has {known}")
+    values = job.values(query, _values(pairs))  # before anything is trained
+    _suffix(out)
+    frame = _train(job, data, store, quiet, **given).sample(query, n, seed or 0, values)
+    if out is None:
+        click.echo(frame.head(20).to_string())
+        if n > 20:
+            click.echo(f"... {n:,} rows in all; --out FILE keeps them")
+    else:
+        click.echo(_written(frame, out, query))
+    return 0
+
+
+def _values(pairs: tuple[str, ...]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise CausalcError(f"--set {pair}: write NAME=VALUE")
+        found[name.strip()] = _value(text.strip())
+    return found
+
+
+def _value(text: str) -> object:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text.strip("\"'")
+
+
+def _suffix(out: Path | None) -> None:
+    from causalc.compiler.check_support import OUTPUTS
+
+    if out is not None and out.suffix.lower() not in OUTPUTS:
+        raise CausalcError(
+            f"{out}: write to .csv, .parquet, .npz, to .png for one picture of images, or to a folder"
+        )
+
+
+def _written(frame: Any, path: Path, query: str) -> str:
+    from causalc.output import SHOWN, write
+
+    write(frame, path)
+    part = f", the first {SHOWN} shown" if path.suffix == ".png" and len(frame) > SHOWN else ""
+    return f"wrote {path} ({len(frame):,} rows of {query}{part})"
+
+
+@click.command()
+@SCRIPT
+@click.option(
+    "--draws",
+    default=10_000,
+    show_default=True,
+    type=click.IntRange(min=2),
+    help="Rows drawn for each moment of an estimate.",
+)
+@JSON
+@_training
+def run(
+    script: Path,
+    draws: int,
+    as_json: bool,
+    data: str | None,
+    store: str,
+    quiet: bool,
+    strategy: str | None,
+    **given: Any,
+) -> int:
+    """Compile, train, and do every sample, estimate and check of the script."""
+    job = compiled(script, strategy)
+    if job.program is None and job.refused:
+        return refusals(job)
+    trained = _train(job, data, store, quiet, **given)
+    seed = int(trained.options.get("seed", 0))
+    done: dict[str, Any] = {"script": str(script), **verdicts(job), "samples": []}
+    for wanted in job.samples:
+        if wanted.query in job.refused:
+            continue
+        frame = trained.sample(wanted.query, wanted.n, wanted.seed, wanted.values)
+        path = script.parent / wanted.path
+        line = _written(frame, path, wanted.query)
+        done["samples"].append({"query": wanted.query, "rows": wanted.n, "path": str(path)})
+        if not as_json:
+            click.echo(line)
+    _answer(trained, draws, seed, done, as_json)
+    return refusals(job)
+
+
+def _answer(
+    trained: Trained, draws: int, seed: int, done: Mapping[str, Any], as_json: bool
+) -> None:
+    """Estimates and checks, as text or all of the run as JSON."""
+    from dataclasses import asdict
+
+    from causalc.estimates import table_of
+
+    answers = trained.estimates(draws, seed)
+    findings = trained.checks(seed)
+    if as_json:
+        extra = {
+            "estimates": [a.to_json() for a in answers],
+            "checks": [asdict(f) for f in findings],
+            "findings": list(dict.fromkeys(trained.findings)),
+        }
+        print_json({**done, **extra})
+        return
+    if answers:
+        click.echo(table_of(answers))
+    for finding in findings:
+        click.echo(str(finding))
+
+
+# ---- the store and the machine
+
+
+@click.group()
+def cache() -> None:
+    """The store of trained models."""
+
+
+@cache.command("ls")
+@STORE
+def cache_list(store: str) -> int:
+    """List the finished stages."""
+    from causalc.runtime.store import Store
+
+    for entry in Store(store).entries():
+        click.echo(
+            f"{entry.key[:12]}  {entry.size:>9,} B  {entry.seconds:8.1f} s  {entry.created}  {entry.label}"
+        )
+    return 0
+
+
+@cache.command("rm")
+@click.argument("key")
+@STORE
+def cache_remove(key: str, store: str) -> int:
+    """Remove one stage."""
+    from causalc.runtime.store import Store
+
+    Store(store).remove(key)
+    click.echo(f"removed {key}")
+    return 0
+
+
+@click.command()
+def doctor() -> int:
+    """Print versions and devices."""
+    from importlib.metadata import version
+
+    click.echo(f"causalc {__version__}, Python {sys.version.split()[0]}")
+    for name in (
+        "torch",
+        "diffusers",
+        "accelerate",
+        "pandas",
+        "pyarrow",
+        "sympy",
+        "lark",
+        "networkx",
+    ):
+        click.echo(f"{name} {version(name)}")
+    import torch
+
+    found = (
+        "cuda"
+        if torch.cuda.is_available()
+        else "mps"
+        if torch.backends.mps.is_available()
+        else "cpu"
+    )
+    click.echo(f"device {found}, {torch.get_num_threads()} threads")
+    return 0
