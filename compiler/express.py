@@ -139,9 +139,20 @@ def _runs(graph: Graph, source: int, part: int) -> Iterator[Run]:
         for piece in graph.districts(part & past):
             last = piece & run
             if last:
-                upto = graph.ancestors(piece, source)
-                pillow = piece | graph.parents_of(piece)
-                yield Run(upto, upto & ~last, upto & ~pillow)
+                yield from _ratios(graph, source, piece, last)
+
+
+def _ratios(graph: Graph, source: int, piece: int, last: int) -> Iterator[Run]:
+    """The factor of ``last``, the newest members of a district: one ratio if they come after all else."""
+    upto = graph.ancestors(piece, source)
+    before = upto & ~last
+    if not graph.parents_of(before) & last:
+        pillow = piece | graph.parents_of(piece)
+        yield Run(upto, before, upto & ~pillow)
+        return
+    for v in bits(last):  # something lies between them: one at a time, each is last in its own past
+        past = piece & ~last | last & ((2 << v) - 1)
+        yield from _ratios(graph, source, graph.district(1 << v, past), 1 << v)
 
 
 def _ready(graph: Graph, candidates: int, past: int, within: int) -> int:
