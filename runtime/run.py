@@ -90,7 +90,7 @@ class Run:
         found = self.store.find(key)
         if found is not None:
             return self._reopen(found, purpose)
-        report, start = Report(self._quiet), time.monotonic()
+        report, start, cpu = Report(self._quiet), time.monotonic(), time.process_time()
         setting = Setting(derive(self.seed, key), self.device, self._budget)
         train = fit_propensity if purpose == "propensity" else fit_conditional
         made: Conditional | Propensity
@@ -104,6 +104,7 @@ class Run:
             "label": f"{shape} {purpose}" if purpose != "sample" else str(shape),
             "rows": on.columns.rows,
             "seconds": round(time.monotonic() - start, 3),
+            "cpu_seconds": round(time.process_time() - cpu, 3),
             "findings": findings,
         }
         self.store.put(key, lambda folder: _write(folder, made, report), meta)
