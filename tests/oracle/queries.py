@@ -111,6 +111,12 @@ NESTED = (
         "X",
         name="nested three deep, linked napkins",
     ),
+    case(
+        "X>Y A>B B>X C>D D>X E>F F>X N>A A-X A-Y C-X C-B E-X E-D N-B",
+        "Y",
+        "X",
+        name="nested, a run that another variable interrupts",
+    ),
 )
 
 # Through step 7 once, or with a trap of ALGORITHM.md.
@@ -123,6 +129,7 @@ HARD = (
     case("W1>W2 W2>X X>M M>Y W1-X W1-Y", "Y M", "X", name="napkin, mediator"),
     case("X>W1 W1>W2 W2>Y X-W2 W1-Y", "Y", "X", name="step 7 after a split"),
     case("A>C B>C C>D A-B A-D", "D", "B", name="one global order"),
+    case("B>F A>D D>B C>B C>N N>F C-A F-C A-B N-F", "F", "B", name="a factor that is squared"),
     case("X>M M>Y X-Y", "Y", "X", name="front-door"),
     case("X>M M>Y X-Y Y>Z X>Z", "Y", "X", "Z", name="front-door, condition below"),
     case("X>M M>Y X-Y Z>X Z>Y", "Y", "X", "Z", name="front-door, pre-treatment condition"),
