@@ -139,19 +139,21 @@ class Conditionals:
         key = (variable, district)
         if key not in self.found:
             inputs = (district | graph.parents_of(district)) & ~bit
-            self.found[key] = Conditional(
-                variable, district, inputs, self._home(bit, district, kernel)
-            )
+            home = kernel if kernel is self.root else self._home(bit, district, kernel)
+            self.found[key] = Conditional(variable, district, inputs, home)
         return self.found[key]
 
     def _home(self, bit: int, district: int, kernel: Kernel) -> Kernel:
-        graph, home = self.graph, kernel
-        at: Kernel | None = kernel
-        while at is not None:
-            if graph.district(bit, graph.ancestors(district, at.variables)) == district:
-                home = at
-            at = at.parent
-        return home
+        """The first kernel that has the factor; if one has it, so have all after it."""
+        if self._has(self.root, bit, district):
+            return self.root
+        while kernel.parent is not None and self._has(kernel.parent, bit, district):
+            kernel = kernel.parent
+        return kernel
+
+    def _has(self, kernel: Kernel, bit: int, district: int) -> bool:
+        graph = self.graph
+        return graph.district(bit, graph.ancestors(district, kernel.variables)) == district
 
     def factors_of(self, kernel: Kernel, part: int) -> tuple[Conditional, ...]:
         """The factors of ``part`` ⊆ kernel.source in the parent of ``kernel``, in topological order."""

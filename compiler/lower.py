@@ -215,14 +215,11 @@ class Lowering:
         return draws
 
     def _trim(self, shape: Graph, name: str, inputs: tuple[str, ...], do: int) -> tuple[str, ...]:
-        kept = list(inputs)
-        target = shape.mask([name])
-        for one in inputs:
-            rest = shape.mask(n for n in kept if n != one) | do
-            rest &= ~shape.mask([one])
-            if shape.separated(target, shape.mask([one]), rest, cut_into=do):
-                kept.remove(one)
-        return tuple(kept)
+        """The inputs that an open path leads to, given all of them: the others tell nothing more."""
+        target, given = shape.mask([name]), shape.mask(inputs) | do
+        by_tail, by_head = shape.reached(target, given & ~target, cut_into=do)
+        kept = set(shape.names(by_tail | by_head))
+        return tuple(n for n in inputs if n in kept)
 
 
 def _shape(draws: list[Draw], inputs: tuple[str, ...]) -> Graph:
