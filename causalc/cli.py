@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = cli.main(arguments, prog_name="causalc", standalone_mode=False)
     except CausalcError as error:
-        click.echo(str(error) if ": error:" in str(error) else f"error: {error}", err=True)
+        click.echo(_safe(str(error) if ": error:" in str(error) else f"error: {error}"), err=True)
         code = error.exit_code
     except click.ClickException as error:
         error.show()
@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("stopped; finished stages are kept, the same command goes on", err=True)
         code = 3
     except OSError as error:
-        click.echo(f"error: {error.filename or 'a file'}: {error.strerror or error}", err=True)
+        reason = f"error: {error.filename or 'a file'}: {error.strerror or error}"
+        click.echo(_safe(reason), err=True)
         code = 1
     except Exception:
         traceback.print_exc()
@@ -48,6 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         code = BUG
     sys.exit(code or 0)
+
+
+def _safe(message: str) -> str:
+    """A message in which nothing quoted from a file or a path can drive the terminal."""
+    from causalc.grammar.diagnostic import printable
+
+    return "\n".join(map(printable, message.split("\n")))
 
 
 for command in (
