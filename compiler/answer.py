@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from causalc.compiler.eliminate import eliminate
 from causalc.compiler.estimand import Node
 from causalc.compiler.express import express
 from causalc.compiler.graph import Graph
@@ -130,16 +131,23 @@ class Estimand:
 
         return determined(table, compute)
 
-    def alternatives(self) -> tuple[Estimand, ...]:
-        """This estimand, and the one that ID gives where this one took the short way.
+    def alternatives(self) -> tuple[Estimand, Estimand, Estimand]:
+        """Three estimands that are equally right: the long way, the short way and a smaller graph.
 
-        The short way models P(y | x, z) at once; the long one may share its models with other queries.
+        The long way is ID's, which may share its models with other queries; the short way models
+        P(y | x, z) at once where nothing confounds; a smaller graph leaves out what the query can do
+        without. Where two are the same they are one object.
         """
-        if not self.derivation.seen:
-            return (self,)
         sets = self.question.sets(self.graph)
-        long = identify(self.graph, *sets, self.question.text, see=False)
-        return (self, Estimand(self.question, long, express(long)))
+        long = self
+        if self.derivation.seen:
+            long = self._by(identify(self.graph, *sets, self.question.text, see=False))
+        return long, self, self._by(eliminate(self.derivation, *sets))
+
+    def _by(self, derivation: Derivation) -> Estimand:
+        if derivation is self.derivation:
+            return self
+        return Estimand(self.question, derivation, express(derivation))
 
     def __str__(self) -> str:
         return f"{self.question.text} = {self.text}"

@@ -79,7 +79,7 @@ class NotIdentifiable(CausalcError):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Derivation:
     """How a query was identified.
 

@@ -55,11 +55,12 @@ class Lowering:
 
     def model(self, factor: Conditional, derivation: Derivation, propensity: bool = False) -> int:
         """The model of a factor, fitted on the data set of its kernel."""
-        name = self.graph.order[factor.variable]
+        graph = derivation.graph
+        name = graph.order[factor.variable]
         data = self.dataset(factor.kernel, derivation)
         if not factor.inputs and factor.kernel.parent is None:
             return self.add(Bootstrap((name,), data))
-        return self.add(Fit((name,), self.graph.names(factor.inputs), data, propensity))
+        return self.add(Fit((name,), graph.names(factor.inputs), data, propensity))
 
     # ---- kernels as data sets -----------------------------------------------------------------------------
 
@@ -73,7 +74,7 @@ class Lowering:
         if kernel.parent is None:
             return self.rows
         weighed = self._weighed(kernel, derivation)
-        if self._reweights(weighed):
+        if self._reweights(weighed, derivation):
             base = self.dataset(kernel.parent, derivation)
             models = tuple(self.model(f, derivation, propensity=True) for f in weighed)
             return self.add(Reweight(base, models)) if models else base
@@ -86,15 +87,15 @@ class Lowering:
         fixed = derivation.pool.factors_of(kernel, kernel.source & ~kernel.variables)
         return [factor for factor in fixed if factor.inputs & kernel.variables]
 
-    def _reweights(self, weighed: Iterable[Conditional]) -> bool:
+    def _reweights(self, weighed: Iterable[Conditional], derivation: Derivation) -> bool:
         if self.strategy != "auto":
             return self.strategy == "reweight"
-        names = (self.graph.order[factor.variable] for factor in weighed)
+        names = (derivation.graph.order[factor.variable] for factor in weighed)
         return not any(self.kinds.get(name) in CONTINUOUS for name in names)
 
     def _visible(self, factor: Conditional, derivation: Derivation) -> Draw:
-        names = self.graph.names(factor.inputs)
-        slot = self.graph.order[factor.variable]
+        names = derivation.graph.names(factor.inputs)
+        slot = derivation.graph.order[factor.variable]
         return Draw((slot,), self.model(factor, derivation), tuple((n, n) for n in names))
 
     def _generate(self, draws: list[Draw], columns: Iterable[str]) -> int:
@@ -138,7 +139,7 @@ class Lowering:
         return _ordered([draw for v in sorted(draws) for draw in draws[v]])
 
     def _inline(self, derivation: Derivation, kernel: Kernel, part: int, last: int) -> list[Draw]:
-        order = self.graph.order
+        order = derivation.graph.order
         hidden = kernel.variables & ~last
         tag = order[(part & -part).bit_length() - 1]
 
@@ -159,9 +160,9 @@ class Lowering:
 
     def _conditional(self, derivation: Derivation) -> list[Draw]:
         """IDC: clamp the conditions that can be, and train P(y | x, z) where some cannot."""
-        graph = self.graph
+        graph = derivation.graph
         weighed = self._weighed_query(derivation)
-        if weighed is not None and (not weighed or self._reweights(weighed)):
+        if weighed is not None and (not weighed or self._reweights(weighed, derivation)):
             models = tuple(self.model(f, derivation, propensity=True) for f in weighed)
             data = self.add(Reweight(self.rows, models)) if models else self.rows
             return self._outcome_fits(derivation, data, graph, derivation.do, derivation.given)
@@ -186,7 +187,7 @@ class Lowering:
 
     def _weighed_query(self, derivation: Derivation) -> list[Conditional] | None:
         """Propensities that turn the observed rows into rows of P_x, or None where that takes more."""
-        graph, pool = self.graph, derivation.pool
+        graph, pool = derivation.graph, derivation.pool
         effective = 0
         for factor in derivation.factors:
             effective |= 1 << factor.variable
@@ -206,7 +207,7 @@ class Lowering:
         draws = []
         earlier: tuple[str, ...] = ()
         context = (*shape.names(do), *shape.names(given))
-        for name in self.graph.names(derivation.outcomes):
+        for name in derivation.graph.names(derivation.outcomes):
             inputs = self._trim(shape, name, (*context, *earlier), do)
             inputs = tuple(n for n in self.graph.order if n in inputs)
             model = self.add(Fit((name,), inputs, data) if inputs else Bootstrap((name,), data))

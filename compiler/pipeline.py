@@ -9,11 +9,13 @@ from causalc.compiler.answer import Estimand
 from causalc.compiler.graph import Graph
 from causalc.compiler.lower import Lowering
 from causalc.compiler.passes import PASSES
-from causalc.compiler.plan import Plan, verify
+from causalc.compiler.plan import Fit, Plan, verify
 from causalc.compiler.view import Spec, View
 from causalc.compiler.view import make as view_of
 from causalc.errors import CausalcError
 
+DISCRETE = frozenset({"binary", "categorical", "ordinal"})
+COSTS = {"image": 10, "text": 10}
 STRATEGIES = ("auto", "generate", "reweight")
 
 
@@ -64,7 +66,7 @@ def compile_estimands(
             plan = step(plan, graph)
         return plan
 
-    plan, estimands = _chosen(make, estimands)
+    plan, estimands = _chosen(make, estimands, kinds)
     verify(plan)
     texts = [str(e) for e in estimands.values()]
     from causalc import __version__
@@ -74,28 +76,45 @@ def compile_estimands(
     return Compiled(graph, schema, estimands, plan, view, strategy)
 
 
-Choice = tuple[Plan, dict[str, Estimand]]
-
-
 def _chosen(
-    make: Callable[[Sequence[Estimand]], Plan], estimands: Mapping[str, Estimand]
-) -> Choice:
-    """Lower all queries, each by the estimand that makes the fewest models of them together.
+    make: Callable[[Sequence[Estimand]], Plan],
+    estimands: Mapping[str, Estimand],
+    kinds: Mapping[str, str],
+) -> tuple[Plan, dict[str, Estimand]]:
+    """Lower all queries, each by one of its estimands, so that the plan costs least.
 
-    Tried are every short way, every long way, and each query in turn on top of those before it.
+    Tried are the long way for all, the short way for all, smaller graphs for all, and for each query in
+    turn what is best on top of those before it. Ties go to the first.
     """
     ways = [e.alternatives() for e in estimands.values()]
-    tried = [[way[0] for way in ways]]
-    if any(len(way) > 1 for way in ways) and len(ways) > 1:
-        tried.append([way[-1] for way in ways])
+    tried = [list(choice) for choice in zip(*ways, strict=True)]
+    if len(ways) > 1:
         greedy: list[Estimand] = []
         for way in ways:
-            counted = [len(make([*greedy, e]).models) for e in way] if way[1:] else [0]
-            greedy.append(way[counted.index(min(counted))])
+            options = list(dict.fromkeys(way))
+            costs = [cost(make([*greedy, e]), kinds) for e in options] if options[1:] else [0]
+            greedy.append(options[costs.index(min(costs))])
         tried.append(greedy)
+    tried = [choice for i, choice in enumerate(tried) if choice not in tried[:i]]
     plans = [make(choice) for choice in tried]
-    best = min(range(len(plans)), key=lambda i: len(plans[i].models))
+    totals = [cost(plan, kinds) for plan in plans]
+    best = totals.index(min(totals))
     return plans[best], dict(zip(estimands, tried[best], strict=True))
+
+
+def cost(plan: Plan, kinds: Mapping[str, str]) -> int:
+    """What the models of a plan cost to train, in units of one network for a number.
+
+    A table of counts is free, and the more of them the better: each conditional is then estimated from
+    more rows. Images and texts are ten times a number.
+    """
+    total = 0
+    for i in plan.models:
+        fit = plan.operations[i]
+        assert isinstance(fit, Fit)
+        if any(kinds.get(name) not in DISCRETE for name in (*fit.targets, *fit.inputs)):
+            total += max(COSTS.get(kinds.get(name, ""), 1) for name in fit.targets)
+    return total
 
 
 def _edges(graph: Graph) -> str:

@@ -90,7 +90,9 @@ def test_equal_fits_of_two_queries_are_one_model() -> None:
 
 
 @pytest.mark.parametrize("skip", [(), ("bootstrap",), ("prune",), ("bootstrap", "prune")])
-@pytest.mark.parametrize("graph", [BACKDOOR, FRONTDOOR, NAPKIN, "A -> B -> X -> Y; A -> Y; B -> Y"])
+@pytest.mark.parametrize(
+    "graph", [BACKDOOR, FRONTDOOR, NAPKIN, "A -> B -> X -> Y; A -> {X, Y}; B -> Y"]
+)
 def test_every_pass_is_exact(graph: str, skip: tuple[str, ...]) -> None:
     assert set(skip) <= {name for name, _ in PASSES}
     estimand = causalc.identify("P(Y | do(X))", graph)
@@ -184,3 +186,26 @@ def test_deep_recursion_needs_no_stack() -> None:
 def test_queries_that_do_not_fit(query: str, graph: str, message: str) -> None:
     with pytest.raises(causalc.CausalcError, match=message):
         causalc.identify(query, graph)
+
+
+def test_a_smaller_graph_where_it_saves_models() -> None:
+    """X -> M1 -> M2 -> Y with X <-> Y: one mediator is enough for the front door."""
+    graph = "X -> M1 -> M2 -> Y; X <-> Y"
+    assert len(causalc.compile("P(Y | do(X))", graph).plan.models) == 2
+    counted = causalc.compile(
+        "P(Y | do(X))", graph, dict.fromkeys(("X", "M1", "M2", "Y"), "binary")
+    )
+    assert len(counted.plan.models) == 3  # tables cost nothing: the more structure the better
+
+
+def test_alternatives_agree() -> None:
+    """Whichever estimand is taken, a model that fits the graph gives one answer."""
+    graph = causalc.Graph.parse("Z -> X -> M -> Y; Z -> Y; X <-> Y; Z -> M")
+    rng = np.random.default_rng(3)
+    z, u, x = rng.dirichlet([2, 2]), rng.dirichlet([2, 2]), rng.dirichlet([2, 2], (2, 2))
+    m, y = rng.dirichlet([2, 2], (2, 2)), rng.dirichlet([2, 2], (2, 2, 2))
+    array = np.einsum("z,u,zux,zxm,zumy->zxmy", z, u, x, m, y)
+    table = causalc.Table(("Z", "X", "M", "Y"), array)
+    truth = np.einsum("z,u,zxm,zumy->xy", z, u, m, y)
+    for estimand in causalc.identify("P(Y | do(X))", graph).alternatives():
+        assert np.allclose(estimand.evaluate(table).array, truth, atol=1e-12), str(estimand)
