@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -141,7 +142,7 @@ def _written(frame: Any, path: Path, query: str) -> str:
 
     write(frame, path)
     part = f", the first {SHOWN} shown" if path.suffix == ".png" and len(frame) > SHOWN else ""
-    return f"wrote {path} ({len(frame):,} rows of {query}{part})"
+    return f"wrote {os.path.normpath(path)} ({len(frame):,} rows of {query}{part})"
 
 
 @click.command()
@@ -178,7 +179,9 @@ def run(
         frame = trained.sample(wanted.query, wanted.n, wanted.seed, wanted.values)
         path = script.parent / wanted.path
         line = _written(frame, path, wanted.query)
-        done["samples"].append({"query": wanted.query, "rows": wanted.n, "path": str(path)})
+        done["samples"].append(
+            {"query": wanted.query, "rows": wanted.n, "path": os.path.normpath(path)}
+        )
         if not as_json:
             click.echo(line)
     _answer(trained, draws, seed, done, as_json)

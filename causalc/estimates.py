@@ -298,8 +298,8 @@ def table_of(answers: Sequence[Answer]) -> str:
     refits = any(a.refit_error is not None for a in answers)
     rows = [("estimate", "value", "± sampling", *(("± refits",) if refits else ()), "")]
     for a in answers:
-        refit = (_number(a.refit_error),) if refits else ()
-        rows.append((a.name, _number(a.value), _number(a.error), *refit, a.text))
+        values = (a.value, a.error, *((a.refit_error,) if refits else ()))
+        rows.append((a.name, *(_number(value, a.error) for value in values), a.text))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -324,7 +324,12 @@ def _caveats(draws: int, refits: bool) -> tuple[str, ...]:
     )
 
 
-def _number(value: float | None) -> str:
+def _number(value: float | None, error: float) -> str:
+    """A number to the second digit of its error, and an error to two digits."""
     if value is None:
         return "-"
-    return f"{value:.5g}" if math.isfinite(value) else "undefined"
+    if not math.isfinite(value):
+        return "undefined"
+    if not (math.isfinite(error) and error > 0):
+        return f"{value:.5g}"
+    return f"{value:,.{max(0, 1 - math.floor(math.log10(error)))}f}"
