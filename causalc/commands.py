@@ -183,12 +183,40 @@ def compile(script: Path, out: Path | None, strategy: str | None) -> int:
 @SCRIPT
 @STRATEGY
 @JSON
-def plan(script: Path, strategy: str | None, as_json: bool) -> int:
+@click.option(
+    "--alternatives", "every", is_flag=True, help="the plans each query could have, and their cost"
+)
+def plan(script: Path, strategy: str | None, as_json: bool, every: bool) -> int:
     """Print what would be fitted on which rows, and the sampling networks."""
     job = compiled(script, strategy)
-    if job.program is not None:
+    if every:
+        _show_alternatives(job, as_json)
+    elif job.program is not None:
         click.echo(job.program.plan.to_json() if as_json else str(job.program.plan))
     return refusals(job)
+
+
+def _show_alternatives(job: Job, as_json: bool) -> None:
+    """For each query alone, every plan it could have; the first is the one it gets."""
+    from causalc.compiler.alternatives import alternatives
+
+    kinds = {name: kind.name for name, kind in job.schema.items() if kind is not None}
+    columns = ("way", "strategy", "cost", "models", "heavy", "made", "weighted", "depth")
+    rows = [
+        (name, {c: getattr(a, c) for c in columns} | {"estimand": a.estimand.text})
+        for name, estimand in job.estimands.items()
+        for a in alternatives(name, estimand, job.graph, kinds)
+    ]
+    if as_json:
+        click.echo(json.dumps([{"query": name, **row} for name, row in rows], indent=1))
+        return
+    before = None
+    for name, row in rows:
+        if name != before:
+            click.echo(f"{name}: {job.estimands[name].question.text}")
+            click.echo("  " + "".join(f"{c:>10}" for c in columns) + "  estimand")
+        click.echo("  " + "".join(f"{row[c]!s:>10}" for c in columns) + f"  {row['estimand']}")
+        before = name
 
 
 @click.command()

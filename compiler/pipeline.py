@@ -55,25 +55,36 @@ def compile_estimands(
         raise CausalcError(f"unknown strategy {strategy!r}; use one of {', '.join(STRATEGIES)}")
     schema = schema or {}
     kinds = {name: spec.name for name, spec in schema.items() if spec is not None}
-    names, steps = list(estimands), [step for name, step in PASSES if name not in skip]
+    left_out = frozenset(skip)
 
     def make(chosen: Sequence[Estimand]) -> Plan:
-        lowering = Lowering(graph, strategy, kinds)
-        pairs = zip(names, chosen, strict=False)
-        networks = tuple(lowering.network(name, e.question, e.derivation) for name, e in pairs)
-        plan = Plan(tuple(lowering.operations), networks)
-        for step in steps:
-            plan = step(plan, graph)
-        return plan
+        return plan_of(dict(zip(estimands, chosen, strict=False)), graph, strategy, kinds, left_out)
 
-    plan, estimands = _chosen(make, estimands, kinds)
+    plan, chosen = _chosen(make, estimands, kinds)
     verify(plan)
-    texts = [str(e) for e in estimands.values()]
+    texts = [str(e) for e in chosen.values()]
     from causalc import __version__
 
-    title = title or "Sample from " + "; ".join(e.question.text for e in estimands.values()) + "."
+    title = title or "Sample from " + "; ".join(e.question.text for e in chosen.values()) + "."
     view = view_of(plan, schema, models or {}, texts, title, f"Graph: {_edges(graph)}", __version__)
-    return Compiled(graph, schema, estimands, plan, view, strategy)
+    return Compiled(graph, schema, chosen, plan, view, strategy)
+
+
+def plan_of(
+    estimands: Mapping[str, Estimand],
+    graph: Graph,
+    strategy: str,
+    kinds: Mapping[str, str],
+    skip: frozenset[str] = frozenset(),
+) -> Plan:
+    """The plan that answers these queries by these very estimands, passes run but those in ``skip``."""
+    lowering = Lowering(graph, strategy, kinds)
+    networks = [lowering.network(n, e.question, e.derivation) for n, e in estimands.items()]
+    plan = Plan(tuple(lowering.operations), tuple(networks))
+    for name, step in PASSES:
+        if name not in skip:
+            plan = step(plan, graph)
+    return plan
 
 
 def _chosen(

@@ -6,8 +6,11 @@ import itertools
 import numpy as np
 import pytest
 import sympy
+from oracle.admg import Case
+from oracle.queries import textbook
 
 import causalc
+from causalc.compiler.alternatives import alternatives
 from causalc.compiler.passes import PASSES
 from causalc.compiler.pipeline import compile_estimands
 from causalc.compiler.plan import Fit, Generate, Reweight, verify
@@ -209,3 +212,16 @@ def test_alternatives_agree() -> None:
     truth = np.einsum("z,u,zxm,zumy->xy", z, u, m, y)
     for estimand in causalc.identify("P(Y | do(X))", graph).alternatives():
         assert np.allclose(estimand.evaluate(table).array, truth, atol=1e-12), str(estimand)
+
+
+@pytest.mark.parametrize("query", [q for q in textbook() if q.identifiable], ids=lambda q: q.name)
+def test_the_first_alternative_is_what_is_compiled(query: Case) -> None:
+    """No way to lower a query of the literature is cheaper than the plan it gets."""
+    edges = (query.graph.directed, query.graph.bidirected)
+    graph = causalc.Graph.from_edges(query.graph.nodes, *edges)
+    estimand = causalc.identify(query.query(), graph)
+    compiled = compile_estimands({"query": estimand}, graph)
+    first, *others = alternatives("query", estimand, graph, {})
+    assert first.plan == compiled.plan
+    assert first.models == len(compiled.plan.models)
+    assert all(first.cost <= other.cost for other in others)
