@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from peers.queries import SIZES, Item, families, small
 from peers.report import write
 from peers.tools import OURS, PEERS, Gone, Peer, Session, python_of
 from peers.truth import Truth
 
+ROOT = Path(__file__).resolve().parent.parent
 CHECKED = 11  # variables up to which answers are checked by number
 LOST = ("timeout", "crash")
 PATIENCE = 10  # processes lost in a set without sizes before the rest of it is skipped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -111,7 +112,7 @@ def _district(graph: Admg, v: str) -> set[str]:
 
 def _line(n: int) -> tuple[tuple[str, ...], tuple[Pair, ...]]:
     nodes = tuple(f"V{i}" for i in range(n))
-    return nodes, tuple(zip(nodes, nodes[1:], strict=False))
+    return nodes, tuple(itertools.pairwise(nodes))
 
 
 def chain(n: int) -> Case:
@@ -137,8 +138,8 @@ def ladder(n: int) -> Case:
     """Front doors in a row: X -> M -> X' -> M' -> ... -> Y with X <-> X' <-> ... <-> Y."""
     nodes = (*(f"{v}{i}" for i in range(n // 2) for v in "XM"), "Y")
     treated = nodes[::2]
-    arrows = tuple(zip(nodes, nodes[1:], strict=False))
-    arcs = tuple(zip(treated, treated[1:], strict=False))
+    arrows = tuple(itertools.pairwise(nodes))
+    arcs = tuple(itertools.pairwise(treated))
     return Case(Admg(nodes, arrows, arcs), ("Y",), ("X0",))
 
 
