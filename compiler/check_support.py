@@ -46,9 +46,7 @@ def _train(script: Script) -> Iterator[Message]:
         if isinstance(statement, TrainStatement):
             for name, span in _spans(statement.options, statement.option_spans):
                 value = getattr(dict(statement.options)[name], "value", None)
-                if name == "jobs" and value != 1:
-                    yield s.JobsOption(span)
-                elif name == "bootstrap" and value == 1:
+                if name == "bootstrap" and value == 1:
                     yield s.OneRefit(span)
 
 

@@ -129,8 +129,15 @@ class RepeatedLevel(Message):
 
 class BareWord(Message):
     what = "`{word}` stands without quotes where a value belongs"
-    help = 'write "{word}" for the value, or ${word} for a parameter given when the program runs'
     word: str
+
+    def remedy(self) -> str:
+        if self.word.lower() in ("true", "false", "yes", "no"):
+            plain = "true" if self.word.lower() in ("true", "yes") else "false"
+            return f'write {plain}, or "{self.word}" for a level of that name'
+        if self.word.lower() in ("none", "null", "nan", "na"):
+            return "a variable is set to a value it takes; leave it open by writing its name alone"
+        return f'write "{self.word}" for the value, or ${self.word} for a parameter given when the program runs'
 
 
 class NotALevel(Message):

@@ -96,7 +96,6 @@ TRAIN: Rules = {
     "strategy": Choice(("auto", "generate", "reweight")),
     "device": Text(),
     "budget": POSITIVE,
-    "jobs": COUNT,
 }
 SAMPLE: Rules = {"n": Number(1, 1_000_000_000, whole=True), "seed": SEED}
 CHECKS = ("positivity", "fit", "hidden")

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from causalc.grammar.diagnostic import Message, Note, listed, suggest
 from causalc.grammar.printer import name_text
 from causalc.grammar.source import Span
+
+LOOKALIKES = dict(
+    zip("АВЕКМНОРСТХаеорсухΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEKMHOPCTXaeopcyxABEZHIKMNOPTYXo", strict=True)
+)
+"""Cyrillic and Greek letters that print as Latin ones do."""
 
 # ---- graph
 
@@ -79,6 +86,11 @@ class UnknownVariable(Message):
     known: tuple[str, ...]
 
     def remedy(self) -> str:
+        foreign = next((c for c in self.name if c in LOOKALIKES), None)
+        plain = "".join(LOOKALIKES.get(c, c) for c in self.name)
+        if foreign and plain in self.known:
+            letter = unicodedata.name(foreign).lower()
+            return f"did you mean `{plain}`? The {foreign} here is {letter}, another letter"
         return suggest(self.name, self.known, f"the graph has {listed(map(name_text, self.known))}")
 
 

@@ -38,11 +38,6 @@ class RenamedFolder(Message):
     name: str
 
 
-class JobsOption(Message):
-    what = "models are trained one after another"
-    help = "leave `jobs` out"
-
-
 class OneRefit(Message):
     what = "one refit shows no spread"
     help = "write  bootstrap = 20,  or leave it out"

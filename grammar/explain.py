@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from causalc.grammar import unexpected as u
 from causalc.grammar.diagnostic import Message
+from causalc.grammar.foreign import RULES as FOREIGN
 from causalc.grammar.place import Place, opens_line, place_at
 from causalc.grammar.printer import name_text
 from causalc.grammar.source import INVISIBLE, Source, Span
@@ -193,6 +194,8 @@ def _unfinished(p: Place) -> Message | None:
             if earlier is None or earlier == words[i]:
                 continue
             example = EXAMPLES[earlier.text]
+            if earlier == last and last.text == "train":
+                return u.SymbolMissing(words[i].span, "{", f"`{words[i].text}`", example)
             if earlier == last:
                 return u.NameMissing(last.span, last.text, example)
             return u.Unfinished(last.span, earlier.text, last.text, example)
@@ -300,14 +303,16 @@ def _right_side(p: Place, keyword: str) -> Message | None:
 
 def _symbol(p: Place, symbol: str, example: str) -> Message | None:
     assert p.here is not None
-    wrong = p.here.text in (":", "=", "==", "~", "<-", "is")
+    if opens_line(p.here, p.source) and p.statement and p.last:
+        return u.Unfinished(p.last.span, p.statement.text, p.last.text, example)
+    wrong = p.here.text in (":", "=", "==", "~", "<-", "is", "from")
     if p.open_brackets and "EQUAL" in p.expected and p.last:
         example = f"{p.last.text} = value"
         if "RPAR" in p.expected or "RSQB" in p.expected:
             return None
     elif p.statement and p.last and p.here.kind in ("word", "mark"):
         follows = p.after.text if wrong and p.after else p.here.text
-        if follows.isidentifier():
+        if follows.isidentifier() and p.statement.text in ("var", "model", "check"):
             example = f"{p.statement.text} {p.last.text} {symbol} {follows}"
     if wrong:
         return u.WrongSymbol(p.span, p.here.text, symbol, example)
@@ -382,6 +387,7 @@ def _terminal(name: str) -> str:
 
 
 RULES: tuple[Callable[[Place], Message | None], ...] = (
+    *FOREIGN,
     _character,
     _counterfactual,
     _query,

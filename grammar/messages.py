@@ -104,6 +104,24 @@ class LatentWithoutComma(Message):
     name: str
 
 
+class StrayName(Message):
+    what = "`{name}` stands beside another statement and in no edge"
+    name: str
+
+    def remedy(self) -> str:
+        if self.name.lower() in ("hidden", "unobserved", "unmeasured", "latents"):
+            return "did you mean `latent`?"
+        return (
+            f"write an edge, X -> Y; or `; {self.name};` if it is a variable without edges, "
+            "or give it a line of its own"
+        )
+
+
+class EdgeWithDirection(Message):
+    what = "`dir` turns an edge round in DOT; here an arrow says where it points"
+    help = "write X -> Y, or X <-> Y for a latent common cause, without `dir`"
+
+
 class LatentWithoutName(Message):
     what = "`latent` names no variable"
     help = "name one, latent U; a variable that is called latent stands in backticks"
@@ -212,6 +230,10 @@ class UnknownMoment(Message):
     def remedy(self) -> str:
         if self.function in ("P", "p", "Prob", "prob"):
             return "write Pr(Y == 1 | ...) for the probability of an event"
+        if self.function.lower() in ("ate", "effect", "difference", "contrast"):
+            return "write E(Y | do(X = 1)) - E(Y | do(X = 0))"
+        if self.function.lower() in ("median", "quantile", "q", "percentile", "log", "exp", "sqrt"):
+            return "sample the query and compute it from the rows"
         if self.function.lower() in ("mean", "avg", "average", "expectation"):
             return "write E(Y | ...)"
         meant = did_you_mean(self.function, ("E", "Var", "Pr"))

@@ -89,7 +89,26 @@ def _with_source(spec: GraphSpec, source: Source) -> GraphSpec:
                 between = source.text[latent.span.end : stray.span.start]
                 if between.strip(" \t") == "" and between:
                     raise Fault(m.LatentWithoutComma(name.span, name.text))
+    _refuse_strays(spec, source)
     return replace(spec, source=source)
+
+
+def _refuse_strays(spec: GraphSpec, source: Source) -> None:
+    """Refuse ``X causes Y`` and ``hidden U``, which would silently be isolated variables; and DOT's ``dir``."""
+    joined = {name.text for edge in spec.edges for name in (edge.tail, edge.head)}
+    for item in spec.statements:
+        if isinstance(item, Chain) and item.arrows:
+            for attribute in item.attributes:
+                if attribute.key == "dir":
+                    raise Fault(m.EdgeWithDirection(attribute.span))
+    for left, right in pairwise(spec.statements):
+        between = source.text[left.span.end : right.span.start]
+        if not between or between.strip(" \t"):
+            continue
+        for item in (right, left):
+            match item:
+                case Chain((NodeSet((name,), False),), (), ()) if name.text not in joined:
+                    raise Fault(m.StrayName(name.span, name.text))
 
 
 def parse_query(text: str) -> Query:

@@ -17,6 +17,22 @@ STATEMENTS = (
     "check",
     "sample",
 )
+SYNONYMS = {
+    "variable": "var",
+    "variables": "var",
+    "hidden": "latent",
+    "unobserved": "latent",
+    "unmeasured": "latent",
+    "dataset": "data",
+    "load": "data",
+    "ask": "query",
+    "let": "query",
+    "estimand": "query",
+    "network": "graph",
+    "dataframe": "data",
+    "fit": "train",
+    "draw": "sample",
+}
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -153,7 +169,7 @@ class UnknownStatement(Message):
     word: str
 
     def remedy(self) -> str:
-        meant = did_you_mean(self.word, STATEMENTS)
+        meant = SYNONYMS.get(self.word.lower()) or did_you_mean(self.word, STATEMENTS)
         if meant:
             return f"did you mean `{meant}`?"
         return f"a statement starts with {listed(STATEMENTS, 'or')}"
@@ -181,10 +197,13 @@ class DoWithoutQuery(Message):
 
 
 class NameMissing(Message):
-    what = "this `{keyword}` has no name"
     help = "write  {example}"
     keyword: str
     example: str
+
+    def headline(self) -> str:
+        named = self.keyword in ("query", "estimate", "data")
+        return f"this `{self.keyword}` {'has no name' if named else 'does not say of what'}"
 
 
 class CommaMissing(Message):
@@ -271,7 +290,7 @@ class GraphWithoutBraces(Message):
 
 class DanglingArrow(Message):
     what = "this `{arrow}` leads to nothing"
-    help = "name a variable on both sides: X {arrow} Y"
+    help = "name a variable on both sides, X {arrow} Y, or several in braces, X {arrow} {{Y Z}}"
     arrow: str
 
 

@@ -381,7 +381,7 @@ def test_doctor(run: Run) -> None:
     [
         ('data more = csv("b.csv")', "3:1", "a second data set"),
         ('data trial = csv("b.csv") under do(X = 1)', "3:1", "from an experiment"),
-        ("train { jobs = 4 }", "3:9", "one after another"),
+        ("train { jobs = 4 }", "3:9", "no option `jobs`"),
         ("train { bootstrap = 1 }", "3:9", "one refit shows no spread"),
         ("var Y : text", "3:9", "no model learns variables of kind `text`"),
         ('sample e, n = 3, X = 0 to "x.xlsx"', "3:1", "not written as `.xlsx`"),

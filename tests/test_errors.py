@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from causalc.compiler.check import check
+from causalc.compiler.check_support import check_support
 from causalc.errors import CausalcError
 from causalc.grammar import parse_file
 
@@ -15,7 +16,8 @@ SCRIPTS = sorted(CORPUS.glob("*.causal"))
 def message_of(path: Path) -> str:
     """What a user is told about a script, under its bare file name."""
     with pytest.raises(CausalcError) as caught:
-        check(parse_file(path))
+        script = parse_file(path)
+        check_support(script, check(script))
     return str(caught.value).replace(str(path), path.name) + "\n"
 
 

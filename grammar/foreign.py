@@ -1,0 +1,189 @@
+"""Habits of other languages: what their users write here, and the message that says how it is written instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import pairwise
+
+from causalc.grammar import foreign_messages as f
+from causalc.grammar import messages as m
+from causalc.grammar.diagnostic import Message
+from causalc.grammar.place import Place, Word
+from causalc.grammar.unexpected import STATEMENTS, WrongSymbol
+
+PLAIN_NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+ALIKE = {
+    "−": "-",
+    "–": "-",
+    "—": "-",
+    "≥": ">=",
+    "≤": "<=",
+    "≠": "!=",
+    "∣": "|",
+    "｜": "|",
+    "（": "(",
+    "）": ")",
+    "，": ",",
+    "；": ";",
+    "：": ":",
+    "＝": "=",
+    "×": "*",
+    "·": "*",
+    "÷": "/",
+}
+KINDS = ("binary", "categorical", "ordinal", "integer", "real", "vector", "image", "text")
+
+
+def _lookalike(p: Place) -> Message | None:
+    if p.here and p.here.text in ALIKE:
+        return f.Lookalike(p.span, p.here.text, ALIKE[p.here.text])
+    return None
+
+
+def _comment(p: Place) -> Message | None:
+    if p.open_brackets or p.here is None or p.start != "script":
+        return None
+    text = p.source.text[p.span.start : p.span.start + 2]
+    line_start = p.source.text.rfind("\n", 0, p.span.start) + 1
+    first = not p.source.text[line_start : p.span.start].strip()
+    if first and (text in ("/*", "--") or text[:1] == "%"):
+        return f.ForeignComment(p.span, text if text in ("/*", "--") else "%")
+    return None
+
+
+def _number(p: Place) -> Message | None:
+    last = p.last
+    if last and last.kind == "number" and not PLAIN_NUMBER.fullmatch(last.text):
+        return f.NotANumber(last.span, last.text) if last.span.start < p.span.start else None
+    if p.here and p.here.kind == "number" and last and last.text == "," and len(p.before) > 1:
+        number = p.before[-2]
+        if number.kind == "number" and _touch(number, last, p.here):
+            written = f"{number.text},{p.here.text}"
+            return f.CommaInNumber(number.span | p.here.span, written, number.text, p.here.text)
+    return None
+
+
+def _touch(*words: Word) -> bool:
+    return all(a.span.end == b.span.start for a, b in pairwise(words))
+
+
+def _joining_word(p: Place) -> Message | None:
+    if p.here is None or not p.open_brackets or p.open_brackets[0].text != "(":
+        return None
+    if p.here.text.lower() in ("and", "&") and "COMMA" in p.expected:
+        return WrongSymbol(p.span, p.here.text, ",", "P(Y | do(X), Z), with commas")
+    if p.here.text.lower() in ("given", "if", "when") and "VBAR" in p.expected:
+        return WrongSymbol(p.span, p.here.text, "|", "P(Y | do(X), Z)")
+    return None
+
+
+def _brackets(p: Place) -> Message | None:
+    if p.here is None or p.last is None or p.here.text not in ("[", "{"):
+        return None
+    if p.last.text in ("E", "Var", "Pr") and p.statement and p.statement.text == "estimate":
+        return f.MomentBrackets(p.last.span | p.here.span, p.last.text, p.here.text)
+    if p.last.text == "do" and p.open_brackets:
+        return m.NakedDo(p.last.span | p.here.span, "X")
+    if p.statement and p.statement.text == "var" and p.last.text == ":":
+        return f.LevelsWithoutKind(p.span)
+    return None
+
+
+def _function(p: Place) -> Message | None:
+    """``log(E(...))`` and ``do(X = f(Z))``, which are no counterfactuals."""
+    if p.here is None or p.here.text != "(" or p.last is None or p.last.kind != "word":
+        return None
+    outer = [i for i, word in enumerate(p.before) if p.open_brackets[-1:] == (word,)]
+    if p.last.text in ("E", "Var", "Pr") and outer and outer[0] > 0:
+        function = p.before[outer[0] - 1]
+        return m.UnknownMoment(function.span, function.text)
+    if p.before[-2:-1] and p.before[-2].text == "=" and p.open_brackets[:1] and _in_question(p):
+        return f.FunctionAsValue(p.last.span, p.last.text)
+    return None
+
+
+def _in_question(p: Place) -> bool:
+    return p.open_brackets[0].text == "("
+
+
+def _range(p: Place) -> Message | None:
+    """``Pr(0 < Y < 1)`` and ``Pr(Y in [0, 1])``."""
+    if p.here is None or p.last is None or p.statement is None:
+        return None
+    if p.statement.text != "estimate" or not p.open_brackets:
+        return None
+    first = p.here.kind == "number" and p.last.text == "(" and p.after is not None
+    if p.here.text == "in" or (first and p.after and p.after.text in ("<", "<=", ">", ">=")):
+        return f.RangeEvent(p.span)
+    return None
+
+
+def _sample(p: Place) -> Message | None:
+    if p.statement is None or p.statement.text != "sample" or p.here is None or p.last is None:
+        return None
+    if p.here.text in ("into", "->", "=>", ">", "as", "in") and "TO" in p.expected:
+        return WrongSymbol(p.span, p.here.text, "to", 'sample effect, n = 100 to "out.parquet"')
+    if p.last.text == "do" and p.here.text == "(":
+        return f.DoInSample(p.last.span | p.span)
+    return None
+
+
+def _sign(p: Place) -> Message | None:
+    in_estimate = p.statement is not None and p.statement.text == "estimate"
+    if in_estimate and p.expected == {"NUMBER"} and p.last and p.last.text == "-" and p.here:
+        return f.SignedMoment(p.last.span | p.span)
+    return None
+
+
+def _quoted_query(p: Place) -> Message | None:
+    asked = p.statement is not None and p.statement.text in ("query", "estimate")
+    if asked and p.here and p.here.kind == "string" and p.seen("="):
+        return f.QuotedQuestion(p.span, p.here.text.strip('"'))
+    return None
+
+
+def _parameter_in_graph(p: Place) -> Message | None:
+    if (
+        p.here
+        and p.here.text == "$"
+        and p.after
+        and p.after.kind == "word"
+        and _touch(p.here, p.after)
+    ):
+        return f.ParameterHere(p.span | p.after.span, p.after.text)
+    return None
+
+
+def _var_list(p: Place) -> Message | None:
+    """``var X Y : kind``, ``var X and Y : kind``, ``var binary X``."""
+    if p.statement is None or p.statement.text != "var" or p.here is None or p.last is None:
+        return None
+    if "COLON" not in p.expected or p.here.kind != "word" or p.here.text in (*STATEMENTS, "is"):
+        return None
+    if p.last.text in KINDS and p.last == p.before[-1] and p.before[-2] == p.statement:
+        return f.KindFirst(p.last.span | p.span, p.here.text, p.last.text)
+    if p.here.text == "and" or ((p.after and p.after.text in (":", ",")) or _word(p.after)):
+        other = p.after.text if p.here.text == "and" and p.after else p.here.text
+        return f.VarListComma(p.span, p.found, p.last.text, other)
+    return None
+
+
+def _word(word: Word | None) -> bool:
+    return word is not None and word.kind == "word" and word.text not in STATEMENTS
+
+
+RULES: tuple[Callable[[Place], Message | None], ...] = (
+    _lookalike,
+    _comment,
+    _number,
+    _joining_word,
+    _brackets,
+    _function,
+    _range,
+    _sample,
+    _sign,
+    _quoted_query,
+    _parameter_in_graph,
+    _var_list,
+)
