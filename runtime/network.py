@@ -104,11 +104,15 @@ class Perceptron(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map ``(n, n_in)`` to ``(n, n_out)``."""
+        out: torch.Tensor = self.last(self.hidden(x))
+        return out
+
+    def hidden(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the last layer sees, ``(n, width)``."""
         h = self.first(x)
         for block in self.blocks:
             h = block(h)
-        out: torch.Tensor = self.last(functional.silu(h))
-        return out
+        return functional.silu(h)
 
 
 def fourier(level: torch.Tensor, count: int) -> torch.Tensor:

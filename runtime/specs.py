@@ -110,7 +110,7 @@ def _spec(family: str, options: Mapping[str, object]) -> ModelSpec:
 
 
 def table(**options: Option) -> ModelSpec:
-    """Weighted counts; discrete targets and inputs. Option: smoothing (rows, default 1)."""
+    """Weighted counts; discrete targets and inputs. Option: smoothing (rows; default by likelihood)."""
     return _spec("table", options)
 
 

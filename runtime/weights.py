@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-_TEMPERATURES = np.geomspace(0.4, 4.0, 47)
+_TEMPERATURES = np.geomspace(0.25, 4.0, 57)  # 1 among them
+_REJECTED = 1.92  # half the 95 % point of a chi-square of one degree, in nats
 _TAILS = np.concatenate([[0.0], np.geomspace(1e-4, 0.5, 24)])
 
 
@@ -31,12 +32,20 @@ def _numpy(values: torch.Tensor | None) -> np.ndarray | None:
 def temperature(
     logits: torch.Tensor, codes: torch.Tensor, weights: torch.Tensor | None = None
 ) -> float:
-    """Return the T that maximises the (weighted) likelihood of ``softmax(logits / T)``."""
+    """Return the T that maximises the (weighted) likelihood of ``softmax(logits / T)``.
+
+    It is 1 unless the likelihood rejects that: on few rows a fitted T is mostly noise.
+    """
     mass, index = _numpy(weights), codes.cpu()[:, None]
-    scores = [
-        _weighted(torch.log_softmax(logits / t, 1).gather(1, index)[:, 0].numpy(), mass)
-        for t in _TEMPERATURES
-    ]
+
+    def score(t: float) -> float:
+        found = torch.log_softmax(logits / t, 1).gather(1, index)[:, 0].numpy()
+        return _weighted(found, mass)
+
+    scores = [score(t) for t in _TEMPERATURES]
+    rows = len(codes) if mass is None else spread(mass).effective
+    if rows * (max(scores) - score(1.0)) < _REJECTED:
+        return 1.0
     return float(_TEMPERATURES[int(np.argmax(scores))])
 
 

@@ -191,6 +191,55 @@ def test_table_is_its_counts_with_back_off() -> None:
     assert p[0][2] == pytest.approx(1.0, abs=1e-6) or p[0][2] == pytest.approx(0.0, abs=1e-6)
 
 
+def test_tables_smooth_where_rows_are_few_only() -> None:
+    rng = np.random.default_rng(0)
+    three = categorical(3)
+    shape = Shape((("y", three),), (("a", three), ("b", three)))
+    p = rng.dirichlet(np.ones(3), (3, 3))
+
+    def drawn(n: int, p: np.ndarray) -> dict[str, torch.Tensor]:
+        a, b = rng.integers(0, 3, (2, n))
+        y = (rng.random(n)[:, None] >= p[a, b].cumsum(1)).sum(1).clip(max=2)
+        return {"a": torch.from_numpy(a), "b": torch.from_numpy(b), "y": torch.from_numpy(y)}
+
+    def fitted(rows: dict[str, torch.Tensor], **options: float) -> torch.Tensor:
+        spec = specs.table(**options)
+        model = family("table").fit(shape, rows, None, spec, Setting(0, "cpu"), Report())
+        return model.log_prob(rows, rows).exp()
+
+    # Nine cells of 2,200 rows whose shares differ: the table is its counts, to a ten-thousandth.
+    many = drawn(N, p)
+    torch.testing.assert_close(fitted(many), fitted(many, smoothing=1e-9), rtol=0, atol=1e-3)
+    # Nine cells of seven rows that share one distribution: smoothing comes closer to it.
+    alike = np.broadcast_to(p[0, 0], p.shape)
+    errors = []
+    for _ in range(20):
+        rows = drawn(60, alike)
+        truth = torch.from_numpy(p[0, 0])[rows["y"]]
+        errors.append(
+            [(q - truth).abs().mean() for q in (fitted(rows), fitted(rows, smoothing=1e-9))]
+        )
+    chosen, none = np.mean(errors, axis=0)
+    assert chosen < 0.8 * none
+
+
+def test_softmax_is_the_shares_of_its_cells_however_briefly_trained() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 3, N), (rng.random(N) < 0.01).astype(np.int64)  # b = 1: 70 rows a cell
+    p = rng.dirichlet(np.ones(4), (3, 2))
+    y = (rng.random(N)[:, None] >= p[a, b].cumsum(1)).sum(1).clip(max=3)
+    shape = Shape((("y", categorical(4)),), (("a", categorical(3)), ("b", categorical(2))))
+    rows = {k: torch.from_numpy(v) for k, v in {"a": a, "b": b, "y": y}.items()}
+    spec = specs.softmax(steps=20, width=32)
+    fitted = family("softmax").fit(shape, rows, None, spec, Setting(0, "cpu"), Report())
+    for i, j in np.ndindex(3, 2):
+        here = (a == i) & (b == j)
+        cell = {"a": torch.full((4,), i), "b": torch.full((4,), j)}
+        found = fitted.log_prob({"y": torch.arange(4)}, cell).exp().numpy()
+        share = np.bincount(y[here], minlength=4) / here.sum()
+        assert np.abs(found - share).sum() / 2 < 0.01
+
+
 def test_table_samples_its_probabilities() -> None:
     shape = Shape((("y", categorical(3)), ("z", categorical(2))), ())
     rows = rows_of(shape, 500)

@@ -1,4 +1,7 @@
-"""A network with a softmax output: one discrete target, any inputs, calibrated on held-out rows."""
+"""A network with a softmax output: one discrete target, any inputs.
+
+Its last layer is finished on all rows at once (see ``logistic``) and calibrated on held-out ones.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,12 @@ from causalc.runtime.families.neural import (
     whole,
 )
 from causalc.runtime.families.protocol import Setting, Shape, Tensors
+from causalc.runtime.logistic import finish
 from causalc.runtime.network import Features, Perceptron
 from causalc.runtime.noise import Noise, derive
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
-from causalc.runtime.train import Plan, effective, seeded, train
+from causalc.runtime.train import Outcome, Plan, effective, seeded, train
 from causalc.runtime.weights import temperature
 
 
@@ -39,8 +43,12 @@ class Classifier(nn.Module):
 
     def logits(self, inputs: Tensors) -> torch.Tensor:
         """Return ``(n, levels)`` logits."""
-        found: torch.Tensor = self.network(self.features(inputs, rows_of(inputs)))
+        found: torch.Tensor = self.network.last(self.hidden(inputs))
         return found
+
+    def hidden(self, inputs: Tensors) -> torch.Tensor:
+        """Return what the last layer sees, ``(n, width)``."""
+        return self.network.hidden(self.features(inputs, rows_of(inputs)))
 
     def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
         """Return the cross-entropy of each row."""
@@ -101,13 +109,41 @@ def fit(
     plan = Plan(steps=600 if effective(weights, n) < 2000 else 1500, lr=3e-3).override(spec)
     outcome = train(module, rows, weights, plan, setting, report)
     module.eval()
-    held = {name: values[outcome.held_out] for name, values in rows.items()}
-    raw = FittedSoftmax(shape, module, size, 1.0)
-    mass = None if weights is None else weights[outcome.held_out]
-    codes = held[shape.target_names[0]]
-    return FittedSoftmax(
-        shape, module, size, temperature(raw.logits(held, len(codes)), codes, mass)
-    )
+    return FittedSoftmax(shape, module, size, _finish(module, shape, rows, weights, outcome))
+
+
+def _finish(
+    module: Classifier,
+    shape: Shape,
+    rows: Tensors,
+    weights: torch.Tensor | None,
+    outcome: Outcome,
+) -> float:
+    """Fit the last layer to all rows; return the temperature that held-out rows ask for."""
+    last = module.network.last
+    codes = rows[shape.target_names[0]].cpu()
+    mass = torch.ones(len(codes)).double() if weights is None else weights.cpu()
+    inputs = {name: rows[name] for name, _ in shape.inputs}
+    hidden = in_batches(module.hidden, inputs, len(codes), device_of(module))
+    start = torch.cat([last.weight, last.bias[:, None]], 1).detach().cpu().double()
+    held = outcome.held_out.cpu()
+    part, layer = finish(hidden, codes, mass, held, start, _cells(shape, inputs, len(codes)))
+    with torch.no_grad():
+        last.weight.copy_(layer[:, :-1])
+        last.bias.copy_(layer[:, -1])
+    logits = hidden[held].double() @ part[:, :-1].T + part[:, -1]
+    return temperature(logits, codes[held], None if weights is None else mass[held])
+
+
+def _cells(shape: Shape, inputs: Tensors, n: int) -> torch.Tensor | None:
+    """Return a number for each combination of codes, or None where an input is not a code."""
+    if not all(kind.discrete for _, kind in shape.inputs):
+        return None
+    if not inputs:
+        return torch.zeros(n, dtype=torch.long)
+    stacked = torch.stack([values.cpu() for values in inputs.values()], 1)
+    _, number = torch.unique(stacked, dim=0, return_inverse=True)
+    return torch.as_tensor(number)
 
 
 def load(folder: Path, device: str) -> FittedSoftmax:

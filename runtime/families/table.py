@@ -1,8 +1,10 @@
 """Weighted counts: discrete targets given discrete inputs, with back-off for rare cells.
 
 The conditional of a cell of n (weighted) rows is (counts + s·p') / (n + s), where p' is the same
-conditional with the least informative input dropped, and so on down to a uniform distribution;
-s is the smoothing in rows. An unseen cell so takes the finest coarser conditional that was seen.
+conditional with the least informative input dropped, and so on down to a uniform distribution.
+s is the smoothing in rows: unless it is set, at each depth the least that the likelihood of every
+row given the others does not reject, so with rows enough the table is their counts. An unseen cell
+takes the finest coarser conditional that was seen.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
 
 MOST_OUTCOMES = 4096
+_SMOOTHINGS = np.geomspace(0.01, 300, 28)
+_REJECTED = 1.92  # half the 95 % point of a chi-square of one degree, in nats
 
 
 def sizes(variables: Variables) -> tuple[int, ...]:
@@ -119,7 +123,7 @@ def fit(
 ) -> FittedTable:
     """Count. Raises CausalcError where a variable is not discrete or the joint target too wide."""
     outcomes = _outcomes(shape)
-    smoothing = float(spec.get("smoothing", 1.0))  # type: ignore[arg-type]
+    chosen = float(spec.get("smoothing", 0.0))  # type: ignore[arg-type]
     names = shape.target_names
     n = len(rows[names[0]])
     target = _keys(names, sizes(shape.targets), rows, n)
@@ -143,9 +147,28 @@ def fit(
             prior = levels[-1].probabilities[where]
         else:
             prior = np.full((1, outcomes), 1 / outcomes)
+        smoothing = chosen or _least(counts, prior, (index, target), mass)
         total = counts.sum(axis=1, keepdims=True) + smoothing
         levels.append(_Level(used, dims, cells, (counts + smoothing * prior) / total))
     return FittedTable(shape, tuple(reversed(levels)))
+
+
+def _least(
+    counts: np.ndarray, prior: np.ndarray, at: tuple[np.ndarray, np.ndarray], mass: np.ndarray
+) -> float:
+    """Return the least smoothing whose leave-one-out likelihood is not rejected against the best.
+
+    ``at`` is the cell and the outcome of each row.
+    """
+    same = counts[at] - mass
+    others = counts.sum(axis=1)[at[0]] - mass
+    expected = np.broadcast_to(prior, counts.shape)[at]
+    scores = [
+        mass @ np.log((same.clip(min=0) + s * expected) / (others.clip(min=0) + s))
+        for s in _SMOOTHINGS
+    ]
+    good = np.array(scores) >= max(scores) - _REJECTED
+    return float(_SMOOTHINGS[int(np.argmax(good))])
 
 
 def _cells(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,0 +1,131 @@
+"""Finish a classifier: its last layer fitted to all rows at once, by Newton-like steps.
+
+Stochastic steps leave an error of the size of their noise, and held-out rows unused. The last layer alone is a
+convex problem, so both can be mended: minimise the mean cross-entropy of softmax(W h) over all rows, plus
+ridge/2 |W - W0|² with W0 the layer that training left. Where inputs are codes with few combinations this fits
+every cell's shares exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+_RIDGES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+_MOST_ROWS = 200_000
+_STEPS = 100
+_LEAST = 1e-7  # keeps the logits of levels never seen finite
+_COLLINEAR = 1e-9  # directions of less relative variance are rounding errors
+_ROWS_A_NUMBER = 10  # cells with so many rows for every probability need no held-out rows to say so
+
+
+def finish(
+    hidden: torch.Tensor,
+    codes: torch.Tensor,
+    mass: torch.Tensor,
+    held: torch.Tensor,
+    start: torch.Tensor,
+    cells: torch.Tensor | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return two layers ``(levels, width + 1)``, bias last: from the rows not held out, and from all.
+
+    ``hidden`` ``(n, width)`` is what the layer sees, ``codes`` ``(n,)`` are targets, ``mass`` ``(n,)`` weights,
+    ``held`` indices of held-out rows, ``start`` the trained layer. ``cells`` ``(n,)`` numbers the combinations
+    of inputs where they repeat. The ridge is the one that predicts the held-out rows best (none of them: both
+    layers are ``start``). Where cells hold rows enough they are matched instead, and none held out is needed.
+    """
+    use = torch.ones(len(codes), dtype=torch.bool)
+    use[held] = False
+    if int(use.sum()) == 0:
+        return start, start
+    some, every = (_Sums.of(hidden, codes, m, cells, len(start)) for m in (mass * use, mass))
+    at = _Sums.of(hidden[held], codes[held], mass[held], None, len(start))
+    told_apart = cells is not None and len(some.counts) <= hidden.shape[1]
+    if told_apart and some.counts.numel() * _ROWS_A_NUMBER <= int(use.sum()):
+        return some.match(start), every.match(start)
+    best, least, ridge, layer = start, float(at.cross_entropy(start)), math.inf, start
+    for tried in _RIDGES:
+        layer = some.fit(start, tried, layer)
+        if (loss := float(at.cross_entropy(layer))) < least:
+            best, least, ridge = layer, loss, tried
+    return best, every.fit(start, ridge, best) if ridge < math.inf else start
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Rows that share what the layer sees, ``(cells, width)`` and ``(cells, levels)`` weights adding up to 1.
+
+    ``offset`` ``(cells, levels)`` is added to the logits.
+    """
+
+    hidden: torch.Tensor
+    counts: torch.Tensor
+    offset: torch.Tensor
+
+    @staticmethod
+    def of(
+        hidden: torch.Tensor,
+        codes: torch.Tensor,
+        mass: torch.Tensor,
+        cells: torch.Tensor | None,
+        levels: int,
+    ) -> _Sums:
+        """Collect rows, by cell where cells are given; at most 200,000 of them otherwise."""
+        if cells is None:
+            few = slice(0, _MOST_ROWS)
+            seen = hidden[few]
+            counts = functional.one_hot(codes[few], levels).double() * mass[few, None]
+        else:
+            count = int(cells.max()) + 1
+            first = torch.empty(count, dtype=torch.long)
+            first[cells] = torch.arange(len(cells))  # any row of the cell will do
+            seen = hidden[first]
+            counts = torch.zeros(count * levels, dtype=torch.float64)
+            counts = counts.index_add_(0, cells * levels + codes, mass).view(count, levels)
+        ones = torch.ones(len(seen), 1, dtype=torch.float64)
+        seen = torch.cat([seen.double(), ones], 1)
+        return _Sums(seen, counts / counts.sum(), torch.zeros_like(counts))
+
+    def cross_entropy(self, layer: torch.Tensor) -> torch.Tensor:
+        """Return the mean cross-entropy of a layer ``(levels, width)``."""
+        return -(self.counts * torch.log_softmax(self.hidden @ layer.T + self.offset, 1)).sum()
+
+    def match(self, start: torch.Tensor) -> torch.Tensor:
+        """Return the layer under which every cell has its shares, as far as its features tell cells apart.
+
+        Steps are taken from ``start`` in a basis in which the features of cells, each counted once, are
+        uncorrelated: a rare cell is reached as soon as a common one.
+        """
+        values, vectors = torch.linalg.eigh(self.hidden.T @ self.hidden)
+        kept = values > _COLLINEAR * values.max()
+        basis = vectors[:, kept] / values[kept].sqrt()
+        cells = self.counts.sum(1, keepdim=True)
+        even = self.counts / cells.clamp(min=1e-12) / len(cells)
+        there = _Sums(self.hidden @ basis, even, self.hidden @ start.T)
+        nothing = torch.zeros(len(start), basis.shape[1], dtype=torch.float64)
+        return start + there.fit(nothing, _LEAST, nothing) @ basis.T
+
+    def fit(self, start: torch.Tensor, ridge: float, warm: torch.Tensor) -> torch.Tensor:
+        """Minimise the cross-entropy plus ridge/2 |layer - start|², beginning at ``warm``."""
+        with torch.enable_grad():
+            layer = warm.clone().requires_grad_(True)
+            solver = torch.optim.LBFGS(
+                [layer],
+                max_iter=_STEPS,
+                history_size=20,
+                line_search_fn="strong_wolfe",
+                tolerance_grad=1e-9,
+                tolerance_change=1e-12,
+            )
+
+            def closure() -> torch.Tensor:
+                solver.zero_grad()
+                loss = self.cross_entropy(layer) + ridge / 2 * ((layer - start) ** 2).sum()
+                loss.backward()  # type: ignore[no-untyped-call]
+                return loss
+
+            solver.step(closure)  # type: ignore[no-untyped-call]
+        return layer.detach()
