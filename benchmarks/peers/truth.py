@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from oracle.admg import Case
 from oracle.scm import random_scm
 
 TOLERANCE = 1e-6
+LATENTS = 10  # more make enumeration slow
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,10 @@ class Truth:
 
     @classmethod
     def of(cls, case: Case, seed: int) -> Truth:
-        """Draw a binary model of the graph."""
-        model = random_scm(case.graph, np.random.default_rng(seed))
+        """Draw a binary model of the graph in which at most ``LATENTS`` arcs, chosen by lot, have an effect."""
+        rng = np.random.default_rng(seed)
+        arcs = [case.graph.bidirected[i] for i in rng.permutation(len(case.graph.bidirected))]
+        model = random_scm(replace(case.graph, bidirected=tuple(arcs[:LATENTS])), rng)
         return cls(case, model.joint(), model.effect(case.y, case.x, case.z))
 
     def flaw(self, formula: list[Any]) -> str | None:
