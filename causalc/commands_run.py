@@ -185,6 +185,10 @@ def run(
         if not as_json:
             click.echo(line)
     _answer(trained, draws, seed, done, as_json)
+    if not (job.samples or job.estimates or job.checks):
+        click.echo(f"trained; {script} has no sample, estimate or check to do", err=True)
+    if job.options.get("bootstrap") and not job.estimates:
+        click.echo("bootstrap: nothing was refitted, refits serve estimates alone", err=True)
     return refusals(job)
 
 
