@@ -25,10 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from peers.queries import SIZES, Item, families, small
 from peers.report import write
 from peers.tools import OURS, PEERS, Gone, Peer, Session, python_of
-from peers.truth import Truth
+from peers.truth import CHECKED, Truth
 
 ROOT = Path(__file__).resolve().parent.parent
-CHECKED = 11  # variables up to which answers are checked by number
 LOST = ("timeout", "crash")
 PATIENCE = 10  # processes lost in a set without sizes before the rest of it is skipped
 
@@ -97,6 +96,16 @@ def _question(item: Item, shown: bool) -> dict[str, Any]:
     }
 
 
+def _command(args: argparse.Namespace) -> str:
+    """The command that measures with these settings."""
+    sizes = " ".join(map(str, args.sizes))
+    large = " ".join(map(str, args.large))
+    return (
+        f"    python benchmarks/compile.py --random {args.random} --hard {args.hard} --graphs {args.graphs} \\\n"
+        f"        --sizes {sizes} --large {large} --limit {args.limit:g} --long {args.long:g} --seed {args.seed}"
+    )
+
+
 def arguments() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
@@ -144,7 +153,7 @@ def main() -> int:
     names = [peer.name for peer in (OURS, *PEERS)]
     paths = [args.results / f"{name}.json" for name in names]
     rows = [row for p in paths if p.exists() for row in json.loads(p.read_text(encoding="utf-8"))]
-    write(rows, args.docs)
+    write(rows, args.docs, _command(args))
     bad = [r for r in rows if r["tool"] == OURS.name and r["outcome"] not in ("right", "not run")]
     for row in bad:
         print("ours:", row["name"], row["outcome"], row.get("detail", ""))

@@ -10,6 +10,7 @@ import numpy as np
 from oracle.admg import Case
 from oracle.scm import random_scm
 
+CHECKED = 11  # variables up to which answers are checked by number
 TOLERANCE = 1e-6
 LATENTS = 10  # more make enumeration slow
 
