@@ -11,6 +11,7 @@ import numpy as np
 from causalc.compiler.checked import CheckedCheck
 from causalc.compiler.plan import Fit, Generate, Network, Observed, Plan, Reweight
 from causalc.compiler.view import Writer
+from causalc.independences import contradictions
 from causalc.runtime.data import Columns, labels
 from causalc.runtime.draw import Draw
 from causalc.runtime.noise import derive
@@ -66,6 +67,8 @@ def run_checks(
                     found = _positivity(asked, plan, sampler.models.findings, data, seed)
                 case "fit":
                     found = _fit(asked, plan, data, seed)
+                case "independences":
+                    found = contradictions(sampler.program.compiled.graph, data)
                 case _:
                     found = iter([_hidden()])
             for verdict, text in found:

@@ -16,6 +16,7 @@ from causalc.errors import CausalcError, RunFailed
 from causalc.estimates import Answer, evaluate
 from causalc.program import Program, Sampler
 from causalc.runtime.data import Columns, labels, load
+from causalc.runtime.noise import derive
 from causalc.runtime.sources import image_file
 from causalc.script import Job
 
@@ -63,7 +64,10 @@ class Trained:
         refits = int(self.job.options.get("bootstrap", 0))
         if not refits or not answers:
             return answers
-        again = [self._answers(s, draws, seed) for s in self._refitted(refits, seed)]
+        again = [
+            self._answers(sampler, draws, derive(seed, "refit", number))
+            for number, sampler in enumerate(self._refitted(refits, seed))
+        ]
         return [
             replace(answer, refit_error=float(np.std([run[i].value for run in again], ddof=1)))
             for i, answer in enumerate(answers)

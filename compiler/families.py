@@ -98,7 +98,7 @@ TRAIN: Rules = {
     "budget": POSITIVE,
 }
 SAMPLE: Rules = {"n": Number(1, 1_000_000_000, whole=True), "seed": SEED}
-CHECKS = ("positivity", "fit", "hidden")
+CHECKS = ("positivity", "fit", "independences", "hidden")
 
 
 def fitting(kind: Kind) -> tuple[str, ...]:
