@@ -1,10 +1,11 @@
 """P(Akt | do(Mek)) in the Sachs network with PKC hidden: trained samplers against the exact truth.
 
-    python examples/sachs.py [--seeds 3] [--families table softmax diffusion]
+    python examples/sachs.py [--seeds 10] [--families table softmax diffusion]
 
 Rows come from the published tables of the network, so truncated factorisation gives the truth. `plug-in` is
 the estimand evaluated on the empirical joint of the same rows; `plain` the empirical P(Akt | Mek). The error is
-½-L1 for each value of Mek, and `ratio` is to the plug-in's.
+½-L1 for each value of Mek, and `ratio` is to the plug-in's. One data set can make the plug-in's error tiny by luck, so
+the last lines give the ratio of errors averaged over seeds, and the share of seeds with a ratio of at most 1.5.
 """
 
 from __future__ import annotations
@@ -83,12 +84,20 @@ def report(label: str, found: np.ndarray, wanted: np.ndarray, base: np.ndarray |
     print(line, flush=True)
 
 
+def summary(pairs: np.ndarray) -> str:
+    """Ratio of mean errors and share of ratios up to 1.5, from ``(seeds, 2, levels)`` errors and plug-in errors."""
+    mean = pairs.mean(0)
+    good = (pairs[:, 0] <= 1.5 * pairs[:, 1]).mean(0)
+    ratios = " ".join(f"{r:.2f}" for r in mean[0] / mean[1])
+    return f"ratio of mean errors {ratios}, share of seeds at most 1.5 {' '.join(f'{g:.2f}' for g in good)}"
+
+
 def main() -> None:
     """Draw, train, compare."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rows", type=int, default=20_000)
     options.add_argument("--draws", type=int, default=200_000)
-    options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--seeds", type=int, default=10)
     options.add_argument("--families", nargs="+", default=["table", "softmax", "diffusion"])
     chosen = options.parse_args()
     torch.set_num_threads(1)
@@ -98,6 +107,7 @@ def main() -> None:
     print(f"P(Akt = HIGH |    Mek = HIGH)  = {plain(net)[2, 2]:.4f}")
     OUT.mkdir(parents=True, exist_ok=True)
     job = compile_script(HERE / "sachs.causal")
+    errors: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for seed in range(chosen.seeds):
         rows = cells(net, chosen.rows, seed)
         if seed == 0:
@@ -110,10 +120,13 @@ def main() -> None:
         report("plain", naive / naive.sum(1, keepdims=True), wanted, None)
         report("plug-in", plug_in, wanted, None)
         for family in chosen.families:
-            start = time.monotonic()
+            start = time.process_time()
             found = trained(job, rows, family, chosen.draws, seed)
             report(family, found, wanted, tvd(plug_in, wanted))
-            print(f"  {'':10s} {time.monotonic() - start:.0f} s")
+            print(f"  {'':10s} {time.process_time() - start:.0f} CPU seconds")
+            errors.setdefault(family, []).append((tvd(found, wanted), tvd(plug_in, wanted)))
+    for family, pairs in errors.items():
+        print(f"{family}, {len(pairs)} seeds: {summary(np.array(pairs))}")
 
 
 if __name__ == "__main__":

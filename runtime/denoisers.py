@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from causalc.runtime.families.protocol import Shape, Tensors
-from causalc.runtime.network import FREQUENCIES, Features, Residual, fourier, periodic
+from causalc.runtime.network import FREQUENCIES, Features, Perceptron, Residual, fourier, periodic
 from causalc.runtime.schema import Kind
 
 _PERIODIC_WIDTH = 8
@@ -59,3 +59,27 @@ class ResidualDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
             h = block(h, embedding)
         raw: torch.Tensor = self.last(functional.silu(self.norm(h)))
         return raw
+
+
+class CodeDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """For one code: its posterior given noisy x needs only log p(k | inputs), at every noise level.
+
+    So the network is a function of the inputs alone (see ``precondition``).
+    """
+
+    @register_to_config  # type: ignore[untyped-decorator]
+    def __init__(self, shape: Mapping[str, Any], width: int = 128, depth: int = 2) -> None:
+        super().__init__()
+        known = Shape.from_json(shape)
+        ((_, kind),) = known.targets
+        self.features = Features(known.inputs)
+        self.network = Perceptron(self.features.width, slot_width(kind), width, depth)
+
+    def forward(self, x: torch.Tensor, level: torch.Tensor, inputs: Tensors) -> torch.Tensor:
+        """Return log p(k | inputs) up to a constant, ``(n, d)``."""
+        raw: torch.Tensor = self.network.last(self.hidden(inputs, len(x)))
+        return raw
+
+    def hidden(self, inputs: Tensors, n: int) -> torch.Tensor:
+        """Return what the last layer sees, ``(n, width)``."""
+        return self.network.hidden(self.features(inputs, n))

@@ -12,7 +12,10 @@ import math
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 from torch.nn import functional
+
+from causalc.runtime.families.protocol import Shape, Tensors
 
 _RIDGES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 _MOST_ROWS = 200_000
@@ -23,6 +26,40 @@ _ROWS_A_NUMBER = 10  # cells with so many rows for every probability need no hel
 
 
 def finish(
+    last: nn.Linear,
+    hidden: torch.Tensor,
+    shape: Shape,
+    rows: Tensors,
+    weights: torch.Tensor | None,
+    held: torch.Tensor,
+) -> torch.Tensor:
+    """Fit ``last``, which sees ``hidden`` ``(n, width)``, in place; rows are those of the one target and the inputs.
+
+    Returns honest logits of the held-out rows, float64: those of a layer fitted without them.
+    """
+    codes, held = rows[shape.target_names[0]].cpu(), held.cpu()
+    mass = torch.ones(len(codes)).double() if weights is None else weights.cpu()
+    start = torch.cat([last.weight, last.bias[:, None]], 1).detach().cpu().double()
+    inputs = {name: rows[name] for name, _ in shape.inputs}
+    part, every = layers(hidden, codes, mass, held, start, _cells(shape, inputs, len(codes)))
+    with torch.no_grad():
+        last.weight.copy_(every[:, :-1])
+        last.bias.copy_(every[:, -1])
+    return hidden[held].double() @ part[:, :-1].T + part[:, -1]
+
+
+def _cells(shape: Shape, inputs: Tensors, n: int) -> torch.Tensor | None:
+    """Return a number for each combination of codes, or None where an input is not a code."""
+    if not all(kind.discrete for _, kind in shape.inputs):
+        return None
+    if not inputs:
+        return torch.zeros(n, dtype=torch.long)
+    stacked = torch.stack([values.cpu() for values in inputs.values()], 1)
+    _, number = torch.unique(stacked, dim=0, return_inverse=True)
+    return torch.as_tensor(number)
+
+
+def layers(
     hidden: torch.Tensor,
     codes: torch.Tensor,
     mass: torch.Tensor,
@@ -91,7 +128,9 @@ class _Sums:
 
     def cross_entropy(self, layer: torch.Tensor) -> torch.Tensor:
         """Return the mean cross-entropy of a layer ``(levels, width)``."""
-        return -(self.counts * torch.log_softmax(self.hidden @ layer.T + self.offset, 1)).sum()
+        logits = self.hidden @ layer.T + self.offset
+        found: torch.Tensor = -(self.counts * torch.log_softmax(logits, 1)).sum()
+        return found
 
     def match(self, start: torch.Tensor) -> torch.Tensor:
         """Return the layer under which every cell has its shares, as far as its features tell cells apart.
@@ -106,7 +145,8 @@ class _Sums:
         even = self.counts / cells.clamp(min=1e-12) / len(cells)
         there = _Sums(self.hidden @ basis, even, self.hidden @ start.T)
         nothing = torch.zeros(len(start), basis.shape[1], dtype=torch.float64)
-        return start + there.fit(nothing, _LEAST, nothing) @ basis.T
+        found: torch.Tensor = start + there.fit(nothing, _LEAST, nothing) @ basis.T
+        return found
 
     def fit(self, start: torch.Tensor, ridge: float, warm: torch.Tensor) -> torch.Tensor:
         """Minimise the cross-entropy plus ridge/2 |layer - start|², beginning at ``warm``."""

@@ -20,10 +20,12 @@ from torch import nn
 from torch.nn import functional
 
 from causalc.errors import CausalcError
+from causalc.runtime.denoisers import CodeDenoiser
 from causalc.runtime.encode import unpack
 from causalc.runtime.families.neural import device_of, in_batches, rows_of, whole
 from causalc.runtime.families.protocol import Setting, Shape, Tensors
 from causalc.runtime.images import ComponentDenoiser, Components, components
+from causalc.runtime.logistic import finish
 from causalc.runtime.noise import Noise, derive
 from causalc.runtime.precondition import Slots, denoise, level, losses, scale_in
 from causalc.runtime.progress import Report
@@ -35,6 +37,7 @@ from causalc.runtime.train import Plan, effective, seeded, train
 # The closed list of denoisers that a saved folder may name.
 DENOISERS = {
     "ResidualDenoiser": "causalc.runtime.denoisers",
+    "CodeDenoiser": "causalc.runtime.denoisers",
     "ComponentDenoiser": "causalc.runtime.images",
 }
 _CODE_SCALE = 0.5
@@ -49,11 +52,12 @@ def denoiser_for(
         latent = len(found.scale)
         return "ComponentDenoiser", {"shape": shape.to_json(), "latent": latent, **size}
     image = any(kind.name == "image" for _, kind in shape.targets)
+    lone = len(shape.targets) == 1 and shape.targets[0][1].discrete
     size = {
         "width": whole(spec, "width", 384 if image else 128),
         "depth": whole(spec, "depth", 4 if image else 2),
     }
-    return "ResidualDenoiser", {"shape": shape.to_json(), **size}
+    return "CodeDenoiser" if lone else "ResidualDenoiser", {"shape": shape.to_json(), **size}
 
 
 def _class(name: str) -> Any:
@@ -251,10 +255,24 @@ def fit(
     plan = Plan(steps=steps, lr=1e-3 if image else 5e-3)
     if found is not None:
         plan = Plan(steps=1500 if few else 3000, lr=3e-3, weight_decay=1e-2)
+    if name == "CodeDenoiser":  # a function of the inputs alone: half the steps do
+        plan = Plan(steps=600 if few else 1500, lr=3e-3)
     plan = plan.override(spec)
-    train(module, rows, weights, plan, setting, report)
+    outcome = train(module, rows, weights, plan, setting, report)
     module.eval()
+    if isinstance(network, CodeDenoiser):
+        hidden = _hidden(network, shape, rows)
+        finish(network.network.last, hidden, shape, rows, weights, outcome.held_out)
     return FittedDiffusion(shape, module, name, *_sampling(spec))
+
+
+def _hidden(network: CodeDenoiser, shape: Shape, rows: Tensors) -> torch.Tensor:
+    def seen(batch: Tensors) -> torch.Tensor:
+        given = {name: unpack(batch[name]) for name, _ in shape.inputs}
+        return network.hidden(given, rows_of(batch))
+
+    inputs = {name: rows[name] for name, _ in shape.inputs}
+    return in_batches(seen, inputs, rows_of(rows), device_of(network))
 
 
 def _sampling(spec: ModelSpec) -> tuple[str, int]:

@@ -28,7 +28,7 @@ from causalc.runtime.network import Features, Perceptron
 from causalc.runtime.noise import Noise, derive
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
-from causalc.runtime.train import Outcome, Plan, effective, seeded, train
+from causalc.runtime.train import Plan, effective, seeded, train
 from causalc.runtime.weights import temperature
 
 
@@ -109,41 +109,13 @@ def fit(
     plan = Plan(steps=600 if effective(weights, n) < 2000 else 1500, lr=3e-3).override(spec)
     outcome = train(module, rows, weights, plan, setting, report)
     module.eval()
-    return FittedSoftmax(shape, module, size, _finish(module, shape, rows, weights, outcome))
-
-
-def _finish(
-    module: Classifier,
-    shape: Shape,
-    rows: Tensors,
-    weights: torch.Tensor | None,
-    outcome: Outcome,
-) -> float:
-    """Fit the last layer to all rows; return the temperature that held-out rows ask for."""
-    last = module.network.last
-    codes = rows[shape.target_names[0]].cpu()
-    mass = torch.ones(len(codes)).double() if weights is None else weights.cpu()
     inputs = {name: rows[name] for name, _ in shape.inputs}
-    hidden = in_batches(module.hidden, inputs, len(codes), device_of(module))
-    start = torch.cat([last.weight, last.bias[:, None]], 1).detach().cpu().double()
+    hidden = in_batches(module.hidden, inputs, n, device_of(module))
     held = outcome.held_out.cpu()
-    part, layer = finish(hidden, codes, mass, held, start, _cells(shape, inputs, len(codes)))
-    with torch.no_grad():
-        last.weight.copy_(layer[:, :-1])
-        last.bias.copy_(layer[:, -1])
-    logits = hidden[held].double() @ part[:, :-1].T + part[:, -1]
-    return temperature(logits, codes[held], None if weights is None else mass[held])
-
-
-def _cells(shape: Shape, inputs: Tensors, n: int) -> torch.Tensor | None:
-    """Return a number for each combination of codes, or None where an input is not a code."""
-    if not all(kind.discrete for _, kind in shape.inputs):
-        return None
-    if not inputs:
-        return torch.zeros(n, dtype=torch.long)
-    stacked = torch.stack([values.cpu() for values in inputs.values()], 1)
-    _, number = torch.unique(stacked, dim=0, return_inverse=True)
-    return torch.as_tensor(number)
+    logits = finish(module.network.last, hidden, shape, rows, weights, held)
+    mass = None if weights is None else weights.cpu()[held]
+    found = temperature(logits, rows[module.target].cpu()[held], mass)
+    return FittedSoftmax(shape, module, size, found)
 
 
 def load(folder: Path, device: str) -> FittedSoftmax:
