@@ -99,7 +99,8 @@ def sample(
         raise CausalcError(f"{script} has no query `{query}`; it has {known}")
     values = job.values(query, _values(pairs))  # before anything is trained
     _suffix(out)
-    frame = _train(job, data, store, quiet, **given).sample(query, n, seed or 0, values)
+    trained = _train(job, data, store, quiet, **given)
+    frame = trained.sample(query, n, seed or 0, values, Path.cwd())
     if out is None:
         click.echo(frame.head(20).to_string())
         if n > 20:

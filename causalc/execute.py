@@ -42,20 +42,31 @@ class Trained:
         """The observed rows, checked."""
         return load(self.source, self.program.module.SCHEMA)
 
-    def sample(self, query: str, n: int, seed: int, given: Mapping[str, object]) -> Any:
-        """Draw a data frame; ``given`` sets inputs by name, images by the path of a file beside the script.
+    def sample(
+        self,
+        query: str,
+        n: int,
+        seed: int,
+        given: Mapping[str, object],
+        folder: Path | None = None,
+    ) -> Any:
+        """Draw a data frame; ``given`` sets inputs by name, images by the path of a file.
+
+        Paths in the script are relative to it, those of ``given`` to ``folder`` (by default the same).
 
         Raises ``CausalcError`` for an input that is missing, unknown or out of range.
         """
         question = self.job.estimands[query].question
-        values = {**question.fixed, **self.job.values(query, given)}
-        read = {name: self._read(name, value) for name, value in values.items()}
-        return self.sampler.sample(n, query, seed, **read)
+        beside = self.job.path.parent
+        fixed = {name: self._read(name, v, beside) for name, v in question.fixed.items()}
+        chosen = self.job.values(query, given)
+        values = {name: self._read(name, v, folder or beside) for name, v in chosen.items()}
+        return self.sampler.sample(n, query, seed, **{**fixed, **values})
 
-    def _read(self, name: str, value: object) -> object:
+    def _read(self, name: str, value: object, folder: Path) -> object:
         kind = self.sampler.models.schema.kind(name)
         if kind.name == "image" and isinstance(value, str):
-            return image_file(self.job.path.parent / value, kind)
+            return image_file(folder / value, kind)
         return value
 
     def estimates(self, draws: int, seed: int) -> list[Answer]:
@@ -100,7 +111,10 @@ class Trained:
         if not wanted:
             return []
         fixed = {c.query: self.job.estimands[c.query].question.fixed for c in wanted}
-        values = {q: {n: self._read(n, v) for n, v in given.items()} for q, given in fixed.items()}
+        beside = self.job.path.parent
+        values = {
+            q: {n: self._read(n, v, beside) for n, v in given.items()} for q, given in fixed.items()
+        }
         return list(run_checks(wanted, self.sampler, self.columns(), values, seed))
 
 

@@ -83,6 +83,8 @@ def load(source: Any, schema: Schema) -> Columns:
             f"A variable that is never observed belongs under `latent`."
         )
     for name in schema:
+        if not len(raw[name]):
+            raise CausalcError(f"Column {name!r} holds no rows.")
         _refuse_missing(name, raw[name])
     guessed = infer({name: raw[name] for name in schema if schema[name].name == "inferred"})
     settled = Schema({name: guessed.get(name, schema[name]) for name in schema})

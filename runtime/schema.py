@@ -219,7 +219,10 @@ def _infer(name: str, values: np.ndarray) -> Kind:
         return binary()
     if values.dtype.kind == "f":
         return real()
-    distinct = sorted(set(values.tolist()), key=lambda value: (str(type(value)), value))
+    try:
+        distinct = sorted(set(values.tolist()), key=lambda value: (str(type(value)), value))
+    except TypeError:  # structs, maps and the like
+        distinct = []
     if values.dtype.kind in "iu":
         if set(distinct) <= {0, 1}:
             return binary()

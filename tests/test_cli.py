@@ -570,3 +570,29 @@ def test_hostile_columns_of_the_data_do_nothing(run: Run, monkeypatch: pytest.Mo
     done = run("run", "a.causal", "-q")
     assert done.code == 1 and "lack the column 'X'" in done.err and not ran
     assert "\x1b" not in done.err and "\u202e" not in done.err
+
+
+def test_data_that_hold_no_variable_are_a_clear_error(run: Run) -> None:
+    odd = {
+        "struct.parquet": [{"a": 1}] * 50,
+        "date.parquet": list(pd.date_range("2020", "2021", periods=50)),
+        "null.parquet": [None, 1] * 25,
+        "empty.parquet": [],
+    }
+    Path("c.causal").write_text("graph { X -> Y }\nquery e = P(Y | do(X))\n")
+    for name, values in odd.items():
+        y = [0, 1] * (len(values) // 2)
+        pd.DataFrame({"X": pd.Series(values, dtype=object), "Y": y}).to_parquet(name)
+    for name, content in (
+        ("empty.csv", b""),
+        ("ragged.csv", b"X,Y\n1,2\n1,2,3\n"),
+        ("junk.csv", bytes(range(256))),
+        ("junk.parquet", b"PAR1"),
+        ("one.csv", b"X,Y\n1,2\n"),
+    ):
+        Path(name).write_bytes(content)
+        odd[name] = []
+    for name in odd:
+        done = run("train", "c.causal", "-q", "--data", name)
+        assert done.code == 1 and done.err.startswith("error: "), (name, done.err)
+        assert "Traceback" not in done.err and "\x1b" not in done.err
