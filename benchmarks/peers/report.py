@@ -102,11 +102,11 @@ Written by `benchmarks/compile.py`; measured with
 {settings}
 
 on two cores of a virtual machine shared with other work, Python {platform.python_version()}. Tools: {listed}.
-Each runs in a process and a virtual environment of its own, made by the script. grapl and cfid and R's
-causaleffect are not compared: they were not to be had here.
+Each runs in a process and a virtual environment of its own, made by the script. R's causaleffect and cfid, and
+grapl, are not compared, since pip does not install them.
 
 **Time** is CPU time of the tool's process, the least of up to five runs of a query (one run where it takes more
-than 0.3 s), without building the tool's graph and without starting Python. Other work on the machine still
+than 0.03 s), without building the tool's graph and without starting Python. Other work on the machine still
 shows in it, through caches and clock rates: differences under a third mean little. y0, pyAgrum, causaleffect,
 pqp and DoWhy give verdict and estimand in one call; Ananke, antecedent and pgmpy give a verdict.
 
@@ -130,15 +130,15 @@ def _group(rows: Sequence[Row], group: str) -> str:
         there = [r for r in mine if _answered(r)]
         gives = any(seconds(r, "estimand") is not None for r in there)
         compared = answer if gives else partial(seconds, stage="verdict")
-        others = tool != OURS.name and there
         same = [ours[r["name"]] for r in there if r["name"] in ours]
+        mine_there = [v for r in same if tool != OURS.name and (v := compared(r)) is not None]
         lines.append(
             [
                 tool,
                 *(str(counts[c] or "") for c in COUNTED),
                 _median(there, "verdict"),
                 _median(there, "estimand"),
-                _ms(median(v for r in same if (v := compared(r)) is not None)) if others else "",
+                _ms(median(mine_there)) if mine_there else "",
                 _median(there, "program"),
             ]
         )
