@@ -107,7 +107,8 @@ grapl, are not compared, since pip does not install them.
 
 **Time** is CPU time of the tool's process, the least of up to five runs of a query (one run where it takes more
 than 0.03 s), without building the tool's graph and without starting Python. Other work on the machine still
-shows in it, through caches and clock rates: differences under a third mean little. y0, pyAgrum, causaleffect,
+shows in it, through caches and clock rates: a factor below two means little. Times of one tool that fall while the
+graph grows (antecedent's at 100 and 200 nodes) are not explained and not to be trusted. y0, pyAgrum, causaleffect,
 pqp and DoWhy give verdict and estimand in one call; Ananke, antecedent and pgmpy give a verdict.
 
 **Right** is the verdict of an oracle that shares no code with the compiler (the fixing criterion of Richardson,
