@@ -97,7 +97,8 @@ def _preface(rows: Sequence[Row], settings: str) -> str:
     listed = ", ".join(f"{name} {versions[name]}" for name in _present(rows))
     return f"""# The compiler and other tools for identification
 
-Written by `benchmarks/compile.py`; measured with
+Written by `benchmarks/compile.py`; measured in several runs, up to four at a time, each for some of the tools
+(`--tools`), together equal to
 
 {settings}
 
