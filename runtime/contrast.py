@@ -9,6 +9,7 @@ inputs that are sufficient for its target (``images``).
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -22,7 +23,7 @@ from causalc.runtime.network import Features
 
 CODES, LOG_P = " codes", " log_p"  # extra columns of a batch; no variable has such a name
 _SAMPLE = 10_000
-_FULL_JITTER = 14.0  # the root of the width from which jitter is as large as the signal
+_FULL_JITTER = 35.0  # the root of the width from which jitter is as large as the signal
 
 
 class Tower(nn.Module):
@@ -37,19 +38,14 @@ class Tower(nn.Module):
     scale: torch.Tensor
     jitter: torch.Tensor
 
-    def __init__(self, variables: Variables, width: int, rank: int) -> None:
+    def __init__(self, variables: Variables, width: int, rank: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.features = Features(variables)
+        self.features, self.dropout = Features(variables), dropout
         n = self.features.width
         for name, value in (("centre", 0.0), ("scale", 1.0), ("jitter", 0.0)):
             self.register_buffer(name, torch.full((n,), value))
-        self.layers = nn.Sequential(
-            nn.Linear(n, width),
-            nn.SiLU(),
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Linear(width, rank),
-        )
+        sizes = (n, width, width, rank)
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
 
     def standardise(self, rows: Tensors) -> None:
         """Set centre, scale and jitter from encoded rows."""
@@ -73,8 +69,21 @@ class Tower(nn.Module):
         if generator is not None:
             noise = torch.randn(x.shape, generator=generator, device=x.device)
             x = x + self.jitter * noise
-        out: torch.Tensor = self.layers(x)
+        for layer in self.layers[:-1]:
+            x = dropped(functional.silu(layer(x)), self.dropout, generator)
+        out: torch.Tensor = self.layers[-1](x)
         return out
+
+
+def dropped(x: torch.Tensor, share: float, generator: torch.Generator | None) -> torch.Tensor:
+    """Return ``x`` with a ``share`` of its numbers set to 0 and the rest scaled up to keep means.
+
+    Unchanged without a generator. Other than torch's own, this draws from a generator of ours.
+    """
+    if generator is None or share == 0:
+        return x
+    kept = torch.rand(x.shape, generator=generator, device=x.device) >= share
+    return x * kept / (1 - share)
 
 
 class Contrast(nn.Module):
@@ -91,9 +100,11 @@ class Contrast(nn.Module):
         width: int = 256,
         rank: int = 16,
         offset: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.left, self.right = Tower(left, width, rank), Tower(right, width, rank)
+        self.left = Tower(left, width, rank, dropout)
+        self.right = Tower(right, width, rank, dropout)
         self.offset, self.rank = offset, rank
 
     def standardise(self, rows: Tensors) -> None:

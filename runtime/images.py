@@ -32,13 +32,14 @@ from causalc.runtime.train import Plan, seeded, train
 
 RANK = 32
 _LEVELS = 16
-_KEPT = 0.985  # share of the variance that the components keep
+_KEPT = 0.94  # share of the variance that the components keep
 _MOST = 256
 _LARGEST = 4096  # numbers in an image: beyond, the components of a CPU-sized sample say too little
 _SAMPLE = 10_000
 _TOWER = 256
-_JITTER = 0.1  # noise on the features, whose variance is one: no two rows are quite alike
-_PLAN = Plan(steps=800, lr=2e-3, batch=256, weight_decay=1e-2)
+_DROPOUT = 0.3
+_JITTER = 0.3  # noise on the features, whose variance is one: no two rows are quite alike
+_PLAN = Plan(steps=1200, lr=8e-3, batch=256, weight_decay=1e-2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,8 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.register_buffer("feature_scale", torch.ones(RANK))
         self.tower = Tower(known.inputs, _TOWER, RANK) if known.inputs else None
         self.first = nn.Linear(latent, width)
-        self.level = _two(2 * _LEVELS, width)
-        self.given = _two(RANK, width) if known.inputs else None
+        self.level = nn.Linear(2 * _LEVELS, width)
+        self.given = nn.Linear(RANK, width) if known.inputs else None
         self.shifts = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.blocks = nn.ModuleList(Residual(width) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
@@ -168,7 +169,7 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         if self.tower is None:
             return
         with seeded(derive(setting.seed, "contrast")):
-            contrast = Contrast(shape.inputs, shape.targets, _TOWER, RANK)
+            contrast = Contrast(shape.inputs, shape.targets, _TOWER, RANK, dropout=_DROPOUT)
         contrast.standardise(rows)
         train(contrast, rows, weights, _PLAN, setting, report)
         contrast.eval()
@@ -179,7 +180,3 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.tower.requires_grad_(False)
         self.feature_centre.copy_(features.mean(dim=0))
         self.feature_scale.copy_(features.std(dim=0).clamp(min=1e-3))
-
-
-def _two(n_in: int, width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(n_in, width), nn.SiLU(), nn.Linear(width, width))
