@@ -13,6 +13,7 @@ import numpy as np
 from causalc.errors import CausalcError
 from causalc.runtime import datasets
 from causalc.runtime import weights as weighting
+from causalc.runtime.checkpoint import EVERY, Checkpoints
 from causalc.runtime.data import Columns, load
 from causalc.runtime.datasets import Dataset
 from causalc.runtime.draw import Draw, Trace
@@ -38,7 +39,8 @@ class Run:
     ``diagnostics`` are one-line findings in the order they arose, each with a remedy where one is
     called for. ``budget`` is the most seconds of training for each model; by default the number of
     steps is set by the kinds of variable. ``smooth`` averages uneven weights over what a fit does
-    not see (see ``smoothing``); without it they are used as they are.
+    not see (see ``smoothing``); without it they are used as they are. A stage in training keeps its
+    state in a store that was named every ``save_every`` seconds and when a signal stops it.
     """
 
     def __init__(
@@ -53,8 +55,9 @@ class Run:
         truncate: float | None = None,
         smooth: bool = True,
         progress: bool = True,
+        save_every: float = EVERY,
     ) -> None:
-        _check_options(seed, budget, truncate)
+        _check_options(seed, budget, truncate, save_every)
         self._columns = load(data, schema)
         if self._columns.rows < 2:
             raise CausalcError(f"The data hold {self._columns.rows} rows: too few to learn from.")
@@ -62,7 +65,7 @@ class Run:
         self.store = store if isinstance(store, Store) else Store(store)
         self.seed, self.device = seed, pick_device(device)
         self._budget, self._truncate, self._quiet = budget, truncate, not progress
-        self._smooth = smooth
+        self._smooth, self._save_every = smooth, save_every
         self.diagnostics: list[str] = list(self._columns.findings)
 
     def observed(self, columns: Sequence[str]) -> Dataset:
@@ -90,15 +93,37 @@ class Run:
         found = self.store.find(key)
         if found is not None:
             return self._reopen(found, purpose)
-        report, start, cpu = Report(self._quiet), time.monotonic(), time.process_time()
-        setting = Setting(derive(self.seed, key), self.device, self._budget)
+        report = Report(self._quiet)
+
+        def wait() -> None:
+            report.line(f"{shape}: another run is training this; waiting for it")
+
+        with self.store.claim(key, wait):
+            found = self.store.find(key)  # the other run may have finished it
+            if found is not None:
+                return self._reopen(found, purpose)
+            return self._train(key, shape, on, model, purpose, report)
+
+    def _train(
+        self,
+        key: str,
+        shape: Shape,
+        on: Dataset,
+        model: ModelSpec | None,
+        purpose: str,
+        report: Report,
+    ) -> Model | Propensity:
+        start, cpu = time.monotonic(), time.process_time()
+        states = Checkpoints(self.store.partial(key), self._save_every, report.line)
+        kept = None if self.store.temporary else states
+        setting = Setting(derive(self.seed, key), self.device, self._budget, kept)
         train = fit_propensity if purpose == "propensity" else fit_conditional
         made: Conditional | Propensity
         try:
             weights = _weights(on, shape, setting, report)
             made = train(key, on.columns, weights, shape, model, setting, report)
         except CausalcError as error:
-            raise CausalcError(_about(shape, str(error))) from error
+            raise type(error)(_about(shape, str(error))) from error
         findings = [_about(shape, line) for line in report.findings]
         meta = {
             "label": f"{shape} {purpose}" if purpose != "sample" else str(shape),
@@ -108,6 +133,7 @@ class Run:
             "findings": findings,
         }
         self.store.put(key, lambda folder: _write(folder, made, report), meta)
+        states.clear()
         self.diagnostics += findings
         return made
 
@@ -245,11 +271,15 @@ def _write(folder: Path, made: Conditional | Propensity, report: Report) -> None
     (folder / "curve.jsonl").write_text(lines)
 
 
-def _check_options(seed: int, budget: float | None, truncate: float | None) -> None:
+def _check_options(
+    seed: int, budget: float | None, truncate: float | None, save_every: float
+) -> None:
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise CausalcError(f"seed={seed!r} must be a whole number.")
     if budget is not None and not budget > 0:
         raise CausalcError(f"budget={budget!r} must be a number of seconds above 0.")
+    if not save_every >= 0:
+        raise CausalcError(f"save_every={save_every!r} must be a number of seconds, 0 or more.")
     if truncate is not None and not truncate >= 1:
         raise CausalcError(f"truncate={truncate!r} must be at least 1 (times the mean weight).")
 

@@ -11,16 +11,17 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
 from causalc.errors import CausalcError
+from causalc.runtime.checkpoint import Call, Point, State, Stopped, listening
 from causalc.runtime.encode import unpack
 from causalc.runtime.families.protocol import Setting, Tensors
 from causalc.runtime.noise import derive
@@ -31,6 +32,10 @@ _CHECKS = 30  # held-out evaluations a run
 _HELD_OUT = 0.1
 _MOST_HELD_OUT = 3000
 _ON_DEVICE = 4 << 30  # bytes of rows kept on an accelerator
+
+
+class Diverged(CausalcError):
+    """The loss is not finite."""
 
 
 class Objective(Protocol):
@@ -105,35 +110,197 @@ def train(
 ) -> Outcome:
     """Train ``module`` (an ``Objective``) on encoded rows and leave its best weights in it.
 
-    Raises CausalcError when the loss or the weights stop being finite.
+    Where the setting has checkpoints, training goes on from the state found there, to the very same
+    weights. Raises Diverged when the loss stops being finite and Stopped at a signal.
     """
     n = len(next(iter(rows.values())))
     used, held = split(n, setting.seed)
     rows = _place(rows, setting.device)
-    batches = _batches(used, weights, plan.batch, setting.seed)
+    batches = _Batches(used, weights, plan.batch, setting.seed)
     generator = torch.Generator(setting.device).manual_seed(derive(setting.seed, "noise") % 2**63)
     module.to(setting.device).train()
     average = _Average(module, plan.decay)
     optimiser = _optimiser(module, plan, setting)
     watch = _Watch(average.module, _held(rows, held, setting), weights, held, plan, setting, report)
-    start, every, step = time.monotonic(), max(1, plan.steps // _CHECKS), 0
-    while step < plan.steps and not watch.stopped:
-        done = _done(step, plan.steps, start, setting.budget)
-        if done >= 1 and step:
-            report.findings.append(_budget_line(step, plan.steps, setting.budget))
-            break
-        for group in optimiser.param_groups:
-            group["lr"] = plan.lr * _pace(done)
-        loss = _step(module, optimiser, _take(rows, next(batches), setting), plan, generator)
-        average.update()
-        step += 1
-        if step % every == 0 or step == plan.steps:
-            watch.check(step, loss, done)
-    if watch.kept_step == 0:
-        watch.check(step, loss, 1.0)
+    training = _Training(module, average, optimiser, batches, generator, watch, report)
+    call = _call(training, plan, setting, n)
+    point = call.found() if call else None
+    if point is not None:
+        training.restore(point)
+    if point is None or not point.done:
+        with listening() as asked:
+            _steps(training, rows, plan, setting, call, asked)
     module.load_state_dict(watch.kept)
     report.update(1.0, f"loss {watch.kept_loss:.4f}")
-    return Outcome(watch.kept_loss, watch.kept_step, step, held)
+    if call is not None:
+        call.end(training.result())
+    return Outcome(watch.kept_loss, watch.kept_step, training.step, held)
+
+
+def _steps(
+    training: _Training,
+    rows: Tensors,
+    plan: Plan,
+    setting: Setting,
+    call: Call | None,
+    asked: Callable[[], bool],
+) -> None:
+    """Take the steps that are left. Raises Stopped, with the state kept, once ``asked`` to stop."""
+    watch, report = training.watch, training.report
+    start = time.monotonic() - training.spent
+    every, loss, done = max(1, plan.steps // _CHECKS), training.loss, 0.0
+    while training.step < plan.steps and not watch.stopped:
+        training.spent = time.monotonic() - start
+        done = _done(training.step, plan.steps, training.spent, setting.budget)
+        if done >= 1 and training.step:
+            report.findings.append(_budget_line(training.step, plan.steps, setting.budget))
+            break
+        if call is not None and (asked() or call.owner.due):
+            kept = call.keep(training.state())
+            if asked():
+                raise _stopped(training.step, plan.steps, kept)
+        elif call is None and asked():
+            raise KeyboardInterrupt
+        for group in training.optimiser.param_groups:
+            group["lr"] = plan.lr * _pace(done)
+        loss = training.loss = _fitting_step(training, rows, plan, setting)
+        training.average.update()
+        training.step += 1
+        if training.step % every == 0 or training.step == plan.steps:
+            watch.check(training.step, loss, done)
+    if watch.kept_step == 0:
+        watch.check(training.step, loss, 1.0)
+
+
+def _stopped(step: int, steps: int, kept: bool) -> Stopped:
+    state = (
+        "its state is kept" if kept else "finished stages are kept, this one's state could not be"
+    )
+    return Stopped(
+        f"stopped at step {step} of {steps}: {state}; the same command goes on from there."
+    )
+
+
+def _call(training: _Training, plan: Plan, setting: Setting, n: int) -> Call | None:
+    """Begin the call in the checkpoints of its stage, known by all that its state must agree with."""
+    if setting.checkpoints is None:
+        return None
+    sizes = {name: list(values.shape) for name, values in training.module.state_dict().items()}
+    about = {"plan": asdict(plan), "seed": setting.seed, "device": setting.device, "rows": n}
+    return setting.checkpoints.call({**about, "sizes": sizes})
+
+
+def _fitting_step(training: _Training, rows: Tensors, plan: Plan, setting: Setting) -> torch.Tensor:
+    """Take one step, with half as many rows from here on wherever they do not fit into memory."""
+    while True:
+        before = training.generator.get_state()
+        try:
+            batch = _take(rows, training.batches.next(), setting)
+            return _step(training.module, training.optimiser, batch, plan, training.generator)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error) or training.batches.size <= 1:
+                raise
+        training.optimiser.zero_grad(set_to_none=True)
+        training.generator.set_state(before)
+        if not training.batches.halved:
+            training.report.findings.append(
+                f"a batch of {training.batches.size} rows does not fit into memory: it was halved until it did; "
+                "set batch= to choose it, or use a smaller model."
+            )
+        training.batches.halve()
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out, on any device."""
+    text = str(error)
+    return (
+        isinstance(error, MemoryError | torch.OutOfMemoryError)
+        or "not enough memory" in text
+        or "out of memory" in text
+    )
+
+
+@dataclass(slots=True)
+class _Training:
+    """All that changes from step to step; ``state`` and ``restore`` are inverse."""
+
+    module: nn.Module
+    average: _Average
+    optimiser: torch.optim.Optimizer
+    batches: _Batches
+    generator: torch.Generator
+    watch: _Watch
+    report: Report
+    step: int = 0
+    spent: float = 0.0  # seconds
+    loss: torch.Tensor = field(default_factory=lambda: torch.tensor(math.inf))
+    first: tuple[int, int] = (0, 0)  # where the report's curve and findings of this call begin
+
+    def __post_init__(self) -> None:
+        self.first = (len(self.report.curve), len(self.report.findings))
+
+    def _said(self) -> dict[str, Any]:
+        curve, findings = self.first
+        return {"curve": self.report.curve[curve:], "findings": self.report.findings[findings:]}
+
+    def result(self) -> State:
+        """The state once all is done: the weights kept."""
+        watch = self.watch
+        value = {"step": self.step, "spent": self.spent, **self._said()}
+        value |= {"kept_loss": watch.kept_loss, "kept_step": watch.kept_step}
+        return value, _under("kept", watch.kept)
+
+    def state(self) -> State:
+        """The state between two steps."""
+        value, tensors = self.result()
+        value |= {
+            "stale": self.watch.stale,
+            "average": self.average.step,
+            "batches": self.batches.state(),
+            "scored": self.watch.lowest is not None,
+        }
+        tensors |= _under("module", self.module.state_dict())
+        tensors |= _under("average", self.average.module.state_dict())
+        tensors |= {"loss": self.loss, "generator": self.generator.get_state()}
+        if self.watch.lowest is not None:
+            tensors["lowest"] = self.watch.lowest
+        for i, moments in self.optimiser.state_dict()["state"].items():
+            tensors |= _under(f"optimiser.{i}", moments)
+        return value, tensors
+
+    def restore(self, point: Point) -> None:
+        """Take a state over."""
+        value, tensors, watch = point.value, point.tensors, self.watch
+        self.step, self.spent = int(value["step"]), float(value["spent"])
+        self.report.curve += value["curve"]
+        self.report.findings += value["findings"]
+        watch.kept_loss, watch.kept_step = float(value["kept_loss"]), int(value["kept_step"])
+        kept = _over("kept", tensors)
+        watch.kept = {k: v.to(watch.kept[k].device) for k, v in kept.items()}
+        if point.done:
+            return
+        watch.stale, self.average.step = int(value["stale"]), int(value["average"])
+        self.batches.restore(value["batches"])
+        device = self.generator.device
+        self.module.load_state_dict(_over("module", tensors))
+        self.average.module.load_state_dict(_over("average", tensors))
+        self.loss = tensors["loss"].to(device)
+        self.generator.set_state(tensors["generator"])
+        watch.lowest = tensors["lowest"].to(device) if value["scored"] else None
+        whole = self.optimiser.state_dict()
+        count = len(whole["param_groups"][0]["params"])
+        found = {i: _over(f"optimiser.{i}", tensors) for i in range(count)}
+        whole["state"] = {i: moments for i, moments in found.items() if moments}
+        self.optimiser.load_state_dict(whole)
+
+
+def _under(name: str, tensors: Tensors) -> dict[str, torch.Tensor]:
+    return {f"{name}/{key}": value for key, value in tensors.items()}
+
+
+def _over(name: str, tensors: Tensors) -> dict[str, torch.Tensor]:
+    mark = f"{name}/"
+    return {k.removeprefix(mark): v for k, v in tensors.items() if k.startswith(mark)}
 
 
 def _optimiser(module: nn.Module, plan: Plan, setting: Setting) -> torch.optim.Optimizer:
@@ -147,9 +314,8 @@ def _optimiser(module: nn.Module, plan: Plan, setting: Setting) -> torch.optim.O
     )
 
 
-def _done(step: int, steps: int, start: float, budget: float | None) -> float:
-    spent = (time.monotonic() - start) / budget if budget else 0.0
-    return max(step / steps, spent)
+def _done(step: int, steps: int, spent: float, budget: float | None) -> float:
+    return max(step / steps, spent / budget if budget else 0.0)
 
 
 def _budget_line(step: int, steps: int, budget: float | None) -> str:
@@ -171,14 +337,14 @@ class _Average:
         self.module = copy.deepcopy(module).eval()
         self._shadow: list[torch.Tensor] = list(self.module.parameters())
         self._current: list[torch.Tensor] = list(module.parameters())
-        self._decay, self._step = decay, 0
+        self._decay, self.step = decay, 0
 
     @torch.no_grad()
     def update(self) -> None:
         # Early averages forget faster, or the random start would linger for the whole run.
-        share = 1 - min(self._decay, (1 + self._step) / (10 + self._step))
+        share = 1 - min(self._decay, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(self._shadow, self._current, share)
-        self._step += 1
+        self.step += 1
 
 
 def _place(rows: Tensors, device: str) -> Tensors:
@@ -199,23 +365,61 @@ def _held(rows: Tensors, held: torch.Tensor, setting: Setting) -> list[Tensors]:
     return [_take(rows, part, setting) for part in torch.split(held, 1024)]
 
 
-def _batches(
-    used: torch.Tensor, weights: torch.Tensor | None, batch: int, seed: int
-) -> Iterator[torch.Tensor]:
-    """Yield row indices for ever: permutations, or draws in proportion to the weights."""
-    rng = np.random.default_rng(derive(seed, "batches"))
-    index = used.numpy()
-    size = min(batch, len(index))
-    if weights is not None:
-        cumulative = np.cumsum(weights.cpu().numpy()[index])
-        while True:
-            u = (np.arange(size) + rng.random(size)) / size  # stratified: fewer repeats
-            found = np.searchsorted(cumulative, u * cumulative[-1], "right")
-            yield torch.from_numpy(index[np.minimum(found, len(index) - 1)])
-    while True:
-        order = rng.permutation(index)
-        for start in range(0, len(order) - size + 1, size):
-            yield torch.from_numpy(order[start : start + size])
+class _Batches:
+    """Row indices for ever: permutations, or draws in proportion to the weights.
+
+    Its state is small: the random state at the start of the permutation, and the place in it.
+    """
+
+    def __init__(
+        self, used: torch.Tensor, weights: torch.Tensor | None, batch: int, seed: int
+    ) -> None:
+        self._rng = np.random.default_rng(derive(seed, "batches"))
+        self._index = used.numpy()
+        self.size, self.halved = min(batch, len(self._index)), False
+        self._cumulative = None
+        if weights is not None:
+            self._cumulative = np.cumsum(weights.cpu().numpy()[self._index])
+        self._before = self._rng.bit_generator.state
+        self._order, self._place = self._index, len(self._index)
+
+    def next(self) -> torch.Tensor:
+        """Return the rows of the next batch."""
+        if self._cumulative is not None:
+            self._before = self._rng.bit_generator.state
+            u = (np.arange(self.size) + self._rng.random(self.size)) / self.size  # stratified
+            found = np.searchsorted(self._cumulative, u * self._cumulative[-1], "right")
+            return torch.from_numpy(self._index[np.minimum(found, len(self._index) - 1)])
+        if self._place + self.size > len(self._order):
+            self._before = self._rng.bit_generator.state
+            self._order, self._place = self._rng.permutation(self._index), 0
+        self._place += self.size
+        return torch.from_numpy(self._order[self._place - self.size : self._place])
+
+    def halve(self) -> None:
+        """Take the last batch back, and half as many rows from now on."""
+        if self._cumulative is None:
+            self._place -= self.size
+        else:
+            self._rng.bit_generator.state = self._before
+        self.size, self.halved = max(1, self.size // 2), True
+
+    def state(self) -> dict[str, Any]:
+        """Return the state as a JSON value."""
+        begun = self._cumulative is None and self._order is not self._index
+        before = self._before if begun else self._rng.bit_generator.state
+        return {"rng": before, "place": self._place if begun else None} | {
+            "size": self.size,
+            "halved": self.halved,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over a state."""
+        self._rng.bit_generator.state = self._before = state["rng"]
+        self.size, self.halved = int(state["size"]), bool(state["halved"])
+        if state["place"] is not None:
+            self._order = self._rng.permutation(self._index)
+            self._place = int(state["place"])
 
 
 def _cast(device: str, precision: str) -> torch.autocast:
@@ -274,7 +478,7 @@ class _Watch:
         losses = self._losses()
         held = float((losses * self.mass).sum())
         if not (math.isfinite(held) and math.isfinite(float(loss))):
-            raise CausalcError(
+            raise Diverged(
                 f"Training diverged: the loss is {float(loss):g} at step {step}, held out {held:g}. "
                 f"Use a smaller lr (it is {self.plan.lr:g}) or a larger batch, and check the data "
                 "for extreme values (transform='quantile' tames them)."

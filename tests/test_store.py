@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from causalc.errors import CausalcError
+from causalc.runtime.seal import read_sealed, sealed
 from causalc.runtime.store import Store, key_of
 
 META = {"label": "P(Y | X)", "seconds": 1.5, "rows": 10}
@@ -89,9 +90,13 @@ def flip(folder: Path) -> None:
 
 
 def rename_out(folder: Path) -> None:
-    meta = json.loads((folder / "meta.json").read_text())
+    meta = read_sealed(folder / "meta.json")
     meta["files"]["../../escape"] = "0" * 64
-    (folder / "meta.json").write_text(json.dumps(meta))
+    (folder / "meta.json").write_text(sealed(meta))
+
+
+def add(folder: Path) -> None:
+    (folder / "0" / "model.safetensors.index.json").write_text("{}")
 
 
 def old_format(folder: Path) -> None:
@@ -107,6 +112,7 @@ def old_format(folder: Path) -> None:
         (lambda folder: (folder / "meta.json").write_text("{"), r"meta.json: missing or damaged"),
         (lambda folder: (folder / "meta.json").unlink(), r"meta.json: missing or damaged"),
         (rename_out, "outside"),
+        (add, "index.json: does not belong"),
         (old_format, "written in format 0"),
     ],
 )

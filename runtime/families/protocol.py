@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
@@ -13,6 +13,9 @@ from causalc.runtime.noise import Noise
 from causalc.runtime.progress import Report
 from causalc.runtime.schema import Kind
 from causalc.runtime.specs import ModelSpec
+
+if TYPE_CHECKING:
+    from causalc.runtime.checkpoint import Checkpoints
 
 Tensors = Mapping[str, torch.Tensor]
 Variables = tuple[tuple[str, Kind], ...]
@@ -58,6 +61,7 @@ class Setting:
     seed: int
     device: str
     budget: float | None = None
+    checkpoints: Checkpoints | None = None  # where training keeps its state, if anywhere
 
 
 class Fitted(Protocol):
