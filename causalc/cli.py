@@ -13,6 +13,7 @@ import click
 
 from causalc import __version__, commands, commands_run
 from causalc.errors import CausalcError
+from causalc.runtime.interrupt import terminable
 
 BUG = 70
 
@@ -26,7 +27,8 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; user errors are one message, our own bugs a traceback and exit 70."""
     try:
-        code = cli.main(arguments, prog_name="causalc", standalone_mode=False)
+        with terminable():
+            code = cli.main(arguments, prog_name="causalc", standalone_mode=False)
     except CausalcError as error:
         click.echo(_safe(str(error) if ": error:" in str(error) else f"error: {error}"), err=True)
         code = error.exit_code

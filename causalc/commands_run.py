@@ -27,6 +27,12 @@ TRAINING = [
     click.option("--seed", type=click.IntRange(0, 2**63 - 1)),
     click.option("--device", help="auto, cpu, cuda or mps."),
     click.option("--budget", type=float, help="Most seconds of training for each model."),
+    click.option(
+        "--save-every",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        help="Keep the state of the model in training this often (120).",
+    ),
     click.option("-q", "--quiet", is_flag=True, help="No progress, no findings."),
     STRATEGY,
 ]
@@ -247,6 +253,49 @@ def cache_remove(key: str, store: str) -> int:
 
     Store(store).remove(key)
     click.echo(f"removed {key}")
+    return 0
+
+
+@cache.command("verify")
+@STORE
+def cache_verify(store: str) -> int:
+    """Check every file of every finished stage against its checksum."""
+    from causalc.runtime.store import Store, verify
+
+    entries, bad = Store(store).entries(), 0
+    for entry in entries:
+        try:
+            verify(entry.path, entry.key)
+        except CausalcError as error:
+            bad += 1
+            click.echo(str(error), err=True)
+    click.echo(f"{len(entries) - bad} of {len(entries)} stages are whole")
+    return 1 if bad else 0
+
+
+@cache.command("gc")
+@click.option("--partial", is_flag=True, help="Also the states of stages that wait to be resumed.")
+@click.option("--damaged", is_flag=True, help="Also stages that are damaged or of another format.")
+@STORE
+def cache_collect(partial: bool, damaged: bool, store: str) -> int:
+    """Remove what killed runs left and no run will use; never what a run is using now."""
+    import shutil
+
+    from causalc.runtime.store import Store, verify
+
+    place = Store(store)
+    doomed = set(place.leftovers())
+    doomed |= set(place.unfinished() if partial else ())
+    for path in sorted(doomed):
+        shutil.rmtree(path)
+    count = len(doomed)
+    for entry in place.entries() if damaged else ():
+        try:
+            verify(entry.path)
+        except CausalcError:
+            place.remove(entry.key)
+            count += 1
+    click.echo(f"removed {count} folder{'' if count == 1 else 's'}")
     return 0
 
 

@@ -20,7 +20,7 @@ from causalc.runtime.noise import derive
 from causalc.runtime.sources import image_file
 from causalc.script import Job
 
-TRAINING = ("seed", "device", "budget")
+TRAINING = ("seed", "device", "budget")  # what a script may set
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,14 +9,11 @@ and torch and the same call alone; any other is set aside and the call starts ov
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -159,29 +156,3 @@ class Call:
 
 class Stopped(RunFailed):
     """A signal asked the run to stop; the message says what was kept."""
-
-
-@contextlib.contextmanager
-def listening() -> Iterator[Callable[[], bool]]:
-    """Turn the first SIGINT or SIGTERM inside the block into a question to ask: stop?
-
-    A second one interrupts at once. Outside the main thread, and where somebody else handles a
-    signal, it is left alone.
-    """
-    asked: list[int] = []
-
-    def note(number: int, frame: object) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
-                before[number] = signal.signal(number, note)
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for which, handler in before.items():
-            signal.signal(which, handler)

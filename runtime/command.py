@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from causalc.errors import CausalcError
+from causalc.runtime.interrupt import terminable
 from causalc.runtime.program import Query
 
 
@@ -20,27 +22,64 @@ def main(doc: str | None, train: Callable[..., Any], queries: Mapping[str, Query
     )
     parser.add_argument("data", help="csv, parquet or arrow file with one column a variable")
     parser.add_argument("--query", choices=list(queries), default=next(iter(queries)))
-    parser.add_argument("-n", type=int, default=1000, help="rows to draw")
+    parser.add_argument("-n", type=_count, default=1000, help="rows to draw")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--store", default=".causalc", help="folder of trained models")
     parser.add_argument("--out", help="csv file; without it the first rows are printed")
     arguments = parser.parse_args()
     try:
-        _run(arguments, train, queries[arguments.query])
+        with terminable():
+            _run(arguments, train, queries[arguments.query])
     except CausalcError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
+        _exit(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _exit("stopped; finished stages are kept, the same command goes on", 3)
+    except (MemoryError, OSError) as error:
+        reason = (str(error).splitlines() or ["out of memory"])[0]
+        _exit(f"{reason}; finished stages are kept, make room and the same command goes on", 3)
+
+
+def _exit(line: str, code: int) -> None:
+    sys.stderr.write(f"error: {line}\n")
+    sys.exit(code)
+
+
+def _count(text: str) -> int:
+    n = int(text)
+    if n < 1:
+        raise argparse.ArgumentTypeError(f"{n}: draw at least one row")
+    return n
 
 
 def _run(arguments: argparse.Namespace, train: Callable[..., Any], query: Query) -> None:
     values = _values(arguments.set, query)
+    out = Path(arguments.out) if arguments.out else None
+    if out is not None:
+        writable(out)  # before anything is trained
     models = train(Path(arguments.data), store=arguments.store, seed=arguments.seed)
     frame = query.sample(models, arguments.n, seed=arguments.seed, **values)
-    if arguments.out:
-        frame.to_csv(arguments.out, index=False)
-    else:
+    if out is None:
         sys.stdout.write(frame.head(20).to_string() + "\n")
+        return
+    try:
+        frame.to_csv(out, index=False)
+    except OSError as error:
+        raise CausalcError(f"{out}: cannot be written ({error.strerror or error})") from error
+
+
+def writable(path: Path) -> None:
+    """Raise CausalcError unless a file can be written at ``path``; nothing is written."""
+    try:
+        there, folder = path.is_dir(), path.parent.is_dir()
+    except (OSError, ValueError) as error:
+        raise CausalcError(f"--out {str(path)!r}: not a path ({error})") from None
+    if there:
+        raise CausalcError(f"--out {path}: this is a folder; name a file in it")
+    if not folder:
+        raise CausalcError(f"--out {path}: there is no folder {path.parent}; make it first")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise CausalcError(f"--out {path}: no permission to write there; name another file")
 
 
 def _values(pairs: list[str], query: Query) -> dict[str, Any]:

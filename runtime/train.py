@@ -21,9 +21,10 @@ import torch
 from torch import nn
 
 from causalc.errors import CausalcError
-from causalc.runtime.checkpoint import Call, Point, State, Stopped, listening
+from causalc.runtime.checkpoint import Call, Point, State, Stopped
 from causalc.runtime.encode import unpack
 from causalc.runtime.families.protocol import Setting, Tensors
+from causalc.runtime.interrupt import listening
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec

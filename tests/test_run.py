@@ -170,7 +170,7 @@ def test_stages_are_json_and_safetensors_with_a_card(tmp_path: Path) -> None:
     run.fit(["Y"], ["X"], run.observed(["X", "Y"]), QUICK)
     (entry,) = run.store.entries()
     suffixes = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
-    assert suffixes == {".json", ".jsonl", ".safetensors"}
+    assert suffixes == {".json", ".jsonl", ".safetensors", ".lock"}  # locks are empty
     meta = json.loads((entry.path / "meta.json").read_text())
     assert meta["label"] == "P(Y | X)" and meta["rows"] == 200 and meta["seconds"] > 0
     curve = [json.loads(line) for line in (entry.path / "curve.jsonl").read_text().splitlines()]
