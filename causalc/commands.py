@@ -269,10 +269,18 @@ def fmt(script: Path, in_place: bool, only_check: bool) -> int:
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option(
-    "--to", "form", type=click.Choice(["text", "dagitty", "dot", "gml", "mermaid"]), default="text"
+    "--to",
+    "form",
+    type=click.Choice(["text", "dagitty", "dot", "gml", "mermaid", "svg"]),
+    default="text",
 )
 def graph(path: Path, form: str) -> int:
     """Convert a graph file, or the graph of a script, to another format."""
+    if form == "svg":
+        from causalc.compiler.drawing import draw
+
+        click.echo(draw(_graph_file(path)))
+        return 0
     from causalc.compiler import convert
 
     text: str = getattr(convert, f"to_{form}")(_graph_file(path))
