@@ -39,8 +39,14 @@ class Trained:
         return tuple(self.sampler.models.findings)
 
     def columns(self) -> Columns:
-        """The observed rows, checked."""
-        return load(self.source, self.program.module.SCHEMA)
+        """The observed rows, checked. Raises ``CausalcError`` if they changed since training."""
+        found = load(self.source, self.program.module.SCHEMA)
+        trained = self.sampler.models.data
+        if trained and found.fingerprint() != trained:
+            raise CausalcError(
+                f"{self.source}: changed since the models were trained on it; run the same command again"
+            )
+        return found
 
     def sample(
         self,

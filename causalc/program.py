@@ -109,14 +109,10 @@ class Sampler:
         """
         queries = self.program.module.QUERIES
         name = query or next(iter(queries))
-        if name not in queries:
+        if not isinstance(name, str) or name not in queries:
             raise CausalcError(f"there is no query `{name}`; the program has {', '.join(queries)}")
         parameters = queries[name].parameters
-        options = {
-            k: values.pop(k)
-            for k in ("batch_size", "device")
-            if k in values and k not in parameters
-        }
+        options = {k: values.pop(k) for k in ("batch_size",) if k in values and k not in parameters}
         question = self.program.estimands[name].question
         for variable in values:
             if variable not in parameters:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,15 @@ def load(source: Any, schema: Schema) -> Columns:
     CausalcError for missing columns or values, unknown labels, wrong shapes, non-finite numbers
     and columns of different lengths.
     """
-    raw, present = read(source, schema)
+    place = f"{source}: " if isinstance(source, str | Path) else ""
+    try:
+        return _checked(*read(source, schema), schema)
+    except CausalcError as error:
+        text = str(error)
+        raise type(error)(text if str(source) in text else place + text) from error
+
+
+def _checked(raw: dict[str, np.ndarray], present: tuple[str, ...], schema: Schema) -> Columns:
     lacking = [name for name in schema if name not in raw]
     if lacking:
         hints = ", ".join(f"{name!r}{near(name, present)}" for name in lacking)
@@ -89,7 +98,8 @@ def load(source: Any, schema: Schema) -> Columns:
     guessed = infer({name: raw[name] for name in schema if schema[name].name == "inferred"})
     settled = Schema({name: guessed.get(name, schema[name]) for name in schema})
     arrays = {name: canonical(name, raw[name], settled[name]) for name in settled}
-    return Columns(settled, arrays, tuple(_constant(settled, arrays)))
+    findings = (*_constant(settled, arrays), *_unseen(settled, arrays), *_twins(settled, arrays))
+    return Columns(settled, arrays, findings)
 
 
 def _constant(schema: Schema, arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
@@ -99,6 +109,34 @@ def _constant(schema: Schema, arrays: Mapping[str, np.ndarray]) -> Iterator[str]
                 f"{name} is constant in the data: effects of it, or at other values of it, "
                 "cannot be learnt; check the column or drop the variable."
             )
+
+
+def _unseen(schema: Schema, arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
+    for name, kind in schema.items():
+        if not kind.discrete:
+            continue
+        seen = np.unique(arrays[name])
+        never = [repr(level) for code, level in enumerate(kind.levels) if code not in seen]
+        if never and len(seen) > 1:  # a constant column has a line of its own
+            shown = ", ".join(never[:5]) + (", …" if len(never) > 5 else "")
+            yield (
+                f"{name} never takes the value{'s' if len(never) > 1 else ''} {shown} in the data: nothing can be "
+                "learnt about it; drop the level from the declaration, or add rows that have it."
+            )
+
+
+def _twins(schema: Schema, arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
+    seen: dict[bytes, str] = {}
+    for name, values in arrays.items():
+        if len(values) < 3 or (values == values[:1]).all():
+            continue
+        mark = hashlib.sha256(repr(values.shape).encode() + values.tobytes()).digest()
+        if mark in seen and schema[name].discrete == schema[seen[mark]].discrete:
+            yield (
+                f"{seen[mark]} and {name} are the same column: their effects cannot be told apart; "
+                "check the data, or drop one of them."
+            )
+        seen.setdefault(mark, name)
 
 
 def _missing(values: np.ndarray) -> np.ndarray:
@@ -145,6 +183,9 @@ def _canonical(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
         raise CausalcError(f"{name}, row {row}: {array[row]} is not a finite number.")
     if kind.name != "integer":
         return array.astype(np.float32 if kind.name == "vector" else np.float64)
+    if (np.abs(array.astype(np.float64)) >= 2.0**63).any():
+        row = int((np.abs(array.astype(np.float64)) >= 2.0**63).argmax())
+        raise CausalcError(f"{name}, row {row}: {array[row]} is too large; declare it real().")
     rounded = np.rint(array)
     if (rounded != array).any():
         row = int((rounded != array).argmax())
@@ -156,11 +197,12 @@ def _canonical(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
 
 def _numbers(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
     try:
-        return np.asarray([np.asarray(value, dtype=np.float64) for value in array], np.float64)
-    except (TypeError, ValueError):
-        raise CausalcError(
-            f"{name}: expected {kind}, got values such as {array.flat[0]!r}."
-        ) from None
+        if array.dtype.kind not in "cMm":  # numpy would drop the imaginary part, and count days
+            return np.asarray([np.asarray(value, dtype=np.float64) for value in array], np.float64)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    shown = repr(array.flat[0]) if array.size else "none"
+    raise CausalcError(f"{name}: expected {kind}, got values such as {shown[:80]}.")
 
 
 def _codes(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
@@ -186,7 +228,7 @@ def _codes(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
 
 def _code(lookup: Mapping[Any, int], value: object) -> int:
     try:
-        return lookup.get(value, -1)
+        return -1 if isinstance(value, complex) else lookup.get(value, -1)
     except TypeError:
         return -1
 
@@ -195,7 +237,7 @@ def _pixels(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
     if array.dtype.kind == "O":
         array = _numbers(name, array, kind)
         integral = bool((array == np.rint(array)).all()) and bool((array > 1).any())
-        array = array.astype(np.int64) if integral else array
+        array = array.clip(-1, 256).astype(np.int64) if integral else array
     wanted = (len(array), *kind.shape)
     if array.shape != wanted and array.size != np.prod(wanted):
         raise CausalcError(

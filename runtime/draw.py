@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,15 @@ class Draw:
     ) -> None:
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise CausalcError(f"n={n!r}: the number of samples must be a whole number above 0.")
-        if not isinstance(batch_size, int) or batch_size < 1:
+        most = _memory() // 8  # rows of one number each
+        if n > most:
+            raise CausalcError(
+                f"n={n}: more rows than this machine's memory holds (at most {most:,}); draw fewer at a "
+                "time, each with a seed of its own."
+            )
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+            raise CausalcError(f"seed={seed!r} must be a whole number.")
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise CausalcError(f"batch_size={batch_size!r} must be a whole number above 0.")
         self.n, self.seed, self.batch_size = int(n), int(seed), batch_size
         self._schema = models.schema if models is not None else Schema({})
@@ -45,7 +54,10 @@ class Draw:
         kind = self._schema.kind(name)
         if value is None:
             raise CausalcError(f"{name}: give a value, or an array of {self.n} values.")
-        array = _boxed(value)
+        try:
+            array = _boxed(value)
+        except CausalcError as error:
+            raise CausalcError(f"Input {name!r}: {error}") from error
         one = kind.shape[:2] if kind.shape[2:] == (1,) else kind.shape
         single = array.shape in (kind.shape, one)
         if not single and (array.ndim == 0 or len(array) != self.n):
@@ -87,13 +99,25 @@ class Draw:
         return pd.DataFrame(data)
 
 
+def _memory() -> int:
+    """Return the bytes of memory of this machine, or 1 TiB where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 1 << 40
+
+
 def _boxed(value: Any) -> np.ndarray:
     if isinstance(value, str):
         return np.array(value, object)
     try:
-        return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+        if hasattr(value, "detach"):
+            return to_array("", value) if value.ndim else np.asarray(value.item())
+        return np.asarray(value)
     except ValueError:  # rows of different shapes: refused as a column
         return np.empty(len(value), object)
+    except Exception as error:  # whatever a foreign object's conversion raises
+        raise CausalcError(f"{type(value).__name__} cannot be read as values ({error}).") from error
 
 
 class Trace:

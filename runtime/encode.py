@@ -20,6 +20,7 @@ from causalc.runtime.schema import Kind
 
 _KNOTS = 201
 _ATOM = 0.02  # a value in at least this share of the rows is a point mass
+_FURTHEST = 1e12  # standard deviations, of any use and of float32
 _TAIL = 4.5  # excess kurtosis from which auto prefers quantiles
 
 
@@ -58,6 +59,13 @@ class Encoder:
             coded = (rows - np.array(state["mean"])) / np.array(state["scale"])
         else:
             coded = _forward(rows[:, 0], uniform, state)[:, None]
+        far = ~(np.abs(coded) < _FURTHEST).all(axis=1)
+        if far.any():
+            row = int(far.argmax())
+            raise CausalcError(
+                f"{self.kind}: the value {rows[row].tolist()} (row {row}) lies more than {_FURTHEST:g} standard "
+                "deviations off the data this model was trained on; nothing can be said there."
+            )
         return torch.from_numpy(coded.astype(np.float32))
 
     def decode(self, tensor: torch.Tensor) -> np.ndarray:

@@ -182,9 +182,15 @@ class Models(Mapping[str, Model]):
     backend = "sampling"
 
     def __init__(
-        self, models: Mapping[str, Model], schema: Schema, seed: int, findings: tuple[str, ...] = ()
+        self,
+        models: Mapping[str, Model],
+        schema: Schema,
+        seed: int,
+        findings: tuple[str, ...] = (),
+        data: str = "",
     ) -> None:
         self._models = dict(models)
+        self.data = data  # the fingerprint of the rows they were trained on, where known
         self.schema, self.seed, self.findings = schema, seed, findings
 
     def __getitem__(self, name: str) -> Model:

@@ -23,11 +23,14 @@ from causalc.runtime.fitting import Propensity, fit_conditional, fit_propensity,
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
 from causalc.runtime.schema import Schema, near
+from causalc.runtime.seal import read_json
 from causalc.runtime.smoothing import Smoother
 from causalc.runtime.specs import ModelSpec
 from causalc.runtime.store import Store, key_of
+from causalc.runtime.train import Diverged
 
 _MOST_GENERATED = 50_000
+_EXTREME = 1000  # times the distance that nine rows in ten keep from the median
 _TIMES = 4  # generated rows for each observed one, where drawing them is cheap
 
 Network = Callable[[Any], Mapping[str, Any]]
@@ -62,6 +65,8 @@ class Run:
         if self._columns.rows < 2:
             raise CausalcError(f"The data hold {self._columns.rows} rows: too few to learn from.")
         self.schema = self._columns.schema
+        self._source = str(Path(data).resolve()) if isinstance(data, str | Path) else None
+        self._told = False
         self.store = store if isinstance(store, Store) else Store(store)
         self.seed, self.device = seed, pick_device(device)
         self._budget, self._truncate, self._quiet = budget, truncate, not progress
@@ -122,11 +127,17 @@ class Run:
         try:
             weights = _weights(on, shape, setting, report)
             made = train(key, on.columns, weights, shape, model, setting, report)
+        except Diverged as error:
+            raise Diverged(_about(shape, f"{error} {_cause(on.columns, shape)}")) from error
         except CausalcError as error:
             raise type(error)(_about(shape, str(error))) from error
         findings = [_about(shape, line) for line in report.findings]
+        label = f"{shape} {purpose}" if purpose != "sample" else str(shape)
+        data = {"source": self._source, "fingerprint": self._columns.fingerprint()}
+        self._note_change(label, data)
         meta = {
-            "label": f"{shape} {purpose}" if purpose != "sample" else str(shape),
+            "label": label,
+            "data": data,
             "rows": on.columns.rows,
             "seconds": round(time.monotonic() - start, 3),
             "cpu_seconds": round(time.process_time() - cpu, 3),
@@ -143,6 +154,22 @@ class Run:
         used = (*shape.target_names, *(name for name, _ in shape.inputs))
         value = [what, shape.to_json(), on.identity(used), spec and spec.to_json(), purpose]
         return key_of([*value, self.seed, self._budget])
+
+    def _note_change(self, label: str, data: Mapping[str, object]) -> None:
+        """Say that a data file is not what it was when this store's models were trained on it."""
+        if self._source is None or self._told:
+            return
+        for entry in self.store.entries():
+            meta = read_json(entry.path / "meta.json") or {}
+            before = meta.get("data", {})
+            if entry.label != label or before.get("source") != self._source or before == data:
+                continue
+            self._told = True
+            self.diagnostics.append(
+                f"{self._source} has changed since {label} was trained on it ({entry.created}): what it concerns is "
+                f"trained again; `causalc cache rm {entry.key[:12]}` removes the old one."
+            )
+            return
 
     def _reopen(self, folder: Path, purpose: str) -> Model | Propensity:
         meta = json.loads((folder / "meta.json").read_text())
@@ -251,7 +278,8 @@ class Run:
 
     def finish(self, models: Mapping[str, Model]) -> Models:
         """Return the models by name, with schema, seed and findings; they can be saved."""
-        return Models(models, self.schema, self.seed, tuple(self.diagnostics))
+        findings = tuple(self.diagnostics)
+        return Models(models, self.schema, self.seed, findings, self._columns.fingerprint())
 
 
 def _weights(on: Dataset, shape: Shape, setting: Setting, report: Report) -> np.ndarray | None:
@@ -259,6 +287,26 @@ def _weights(on: Dataset, shape: Shape, setting: Setting, report: Report) -> np.
     if on.smoother is None or not on.smoother.applies(names):
         return on.weights
     return on.smoother.smooth(names, setting, report)
+
+
+def _cause(columns: Columns, shape: Shape) -> str:
+    """Name the value that most likely made training diverge, or say that none stands out."""
+    found = []
+    for name, kind in (*shape.targets, *shape.inputs):
+        if kind.discrete or kind.name == "image":
+            continue
+        values = columns[name].reshape(columns.rows, -1).astype(np.float64)
+        gaps = np.abs(values - np.median(values, axis=0))
+        spread = np.quantile(gaps, 0.9, axis=0)
+        far = (gaps / np.where(spread > 0, spread, 1.0)).max(axis=1)
+        found.append((float(far.max()), name, int(far.argmax())))
+    worst, name, row = max(found, default=(0.0, "", 0))
+    if worst < _EXTREME:
+        return "No value stands out, so the learning rate is the likely cause."
+    return (
+        f"The likely cause: {name} is {columns[name][row]} in row {row} (counted from 0), {worst:.0e} times "
+        "the usual spread; correct or drop that row."
+    )
 
 
 def _about(shape: Shape, line: str) -> str:

@@ -149,9 +149,12 @@ def _series(series: Any) -> np.ndarray:
 
 def to_array(name: str, values: Any) -> np.ndarray:
     if type(values).__module__.partition(".")[0] == "pandas":
-        return _series(values)
+        if getattr(values, "ndim", 1) != 1:
+            raise CausalcError(f"Column {name!r}: a table; give one column of it.")
+        return _series(values) if hasattr(values, "index") else _objects(list(values))
     if hasattr(values, "detach"):
-        values = values.detach().cpu().numpy()
+        values = values.detach().cpu()
+        values = (values.float() if values.is_floating_point() else values).numpy()
     if isinstance(values, np.ndarray) and values.dtype.kind in "iufb":
         array = values
     else:
