@@ -177,7 +177,10 @@ def _load_rows(folder: Path, config: Mapping[str, Any]) -> Rows:
 
 
 class Models(Mapping[str, Model]):
-    """What ``train`` returns: models by name, with the schema and the seed. Self-contained."""
+    """What ``train`` returns: models by name, with the schema and the seed. Self-contained.
+
+    ``stages`` are the keys in the store of all that was fitted for them, in the order of the program.
+    """
 
     backend = "sampling"
 

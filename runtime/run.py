@@ -72,6 +72,7 @@ class Run:
         self._budget, self._truncate, self._quiet = budget, truncate, not progress
         self._smooth, self._save_every = smooth, save_every
         self.diagnostics: list[str] = list(self._columns.findings)
+        self._stages: list[str] = []
 
     def observed(self, columns: Sequence[str]) -> Dataset:
         """Return the observed rows of these columns."""
@@ -95,6 +96,7 @@ class Run:
         _check_columns(on, (*names[0], *names[1]))
         shape = shape_of(self._columns, *names)
         key = self._key("fit", shape, on, model, purpose)
+        self._stages.append(key)
         found = self.store.find(key)
         if found is not None:
             return self._reopen(found, purpose)
