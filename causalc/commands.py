@@ -13,6 +13,7 @@ from causalc.errors import CausalcError
 if TYPE_CHECKING:
     from causalc.compiler.answer import Estimand
     from causalc.compiler.graph import Graph
+    from causalc.compiler.identify import NotIdentifiable
     from causalc.program import Program
     from causalc.script import Job
 
@@ -118,10 +119,18 @@ def verdicts(job: Job) -> dict[str, object]:
     "--as",
     "form",
     default="text",
-    type=click.Choice(["text", "latex", "derivation", "sympy", "plan", "program"]),
+    type=click.Choice(
+        ["text", "latex", "words", "derivation", "svg", "html", "json", "sympy", "plan", "program"]
+    ),
 )
 def show(script: str, edges: str | None, query: str | None, form: str) -> int:
     """Show estimands: SCRIPT is a file, or a query in quotes with --graph."""
+    from causalc.show import FORMS, shown
+
+    if edges is not None and form in FORMS:
+        found, refused, graph = _asked(script, edges)
+        click.echo(shown(form, script, found, refused, graph))
+        return 2 if refused else 0
     if edges is not None:
         from causalc.api import compile as compile_query
 
@@ -132,6 +141,11 @@ def show(script: str, edges: str | None, query: str | None, form: str) -> int:
     known = [*job.estimands, *job.refused]
     if query is not None and query not in known:
         raise CausalcError(f"{script} has no query `{query}`; it has {', '.join(known) or 'none'}")
+    if form in FORMS:
+        found = {n: e for n, e in job.estimands.items() if query in (None, n)}
+        refused = {n: r for n, r in job.refused.items() if query in (None, n)}
+        click.echo(shown(form, Path(script).name, found, refused, job.graph))
+        return 2 if refused else 0
     if query is not None and query in job.refused:
         raise job.refused[query]
     if form in ("plan", "program"):
@@ -142,6 +156,18 @@ def show(script: str, edges: str | None, query: str | None, form: str) -> int:
         if query in (None, name):
             click.echo(_shown(estimand, form))
     return refusals(job) if query is None else 0
+
+
+def _asked(query: str, edges: str) -> tuple[dict[str, Estimand], dict[str, NotIdentifiable], Graph]:
+    """A query on a graph by text: its estimand, or why there is none."""
+    from causalc.api import identify
+    from causalc.compiler.identify import NotIdentifiable
+
+    graph = _graph(edges)
+    try:
+        return {"query": identify(query, graph)}, {}, graph
+    except NotIdentifiable as reason:
+        return {}, {"query": reason}, graph
 
 
 def _shown(estimand: Estimand, form: str, program: Program | None = None) -> str:
