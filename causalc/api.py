@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,10 +71,13 @@ def compile(
 def load(folder: str | Path) -> Sampler:
     """Load a saved sampler. The program is compiled again from the saved query: nothing in the folder is run."""
     from causalc.runtime.fitted import Models
+    from causalc.runtime.seal import read_json
 
     source = Path(folder) / "query.json"
     try:
-        recipe = json.loads(source.read_text(encoding="utf-8"))
+        recipe = read_json(source)
+        if recipe is None:
+            raise ValueError("missing, damaged or too large")
         if recipe["format"] != 1:
             raise CausalcError(
                 f"{source}: format {recipe['format']} is newer than this causalc reads"
@@ -94,7 +96,9 @@ def load(folder: str | Path) -> Sampler:
         }
         found = {name: solve(_question(text), graph) for name, text in recipe["queries"].items()}
         strategy = recipe["strategy"]
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise CausalcError(f"{source}: not a saved sampler ({error})") from None
-    program = Program(compile_estimands(found, graph, kinds, None, strategy))
-    return Sampler(program, Models.load(Path(folder) / "models"))
+        program = Program(compile_estimands(found, graph, kinds, None, strategy))
+        assert program.module.QUERIES  # a recipe that makes no program is found here
+    except Exception as error:  # the folder may come from a stranger: all its faults are its own
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise CausalcError(f"{source}: not a saved sampler ({reason})") from error
+    return Sampler(program, Models.load(Path(folder) / "models"), Path(folder))

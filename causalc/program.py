@@ -101,6 +101,7 @@ class Sampler:
 
     program: Program
     models: Any = field(repr=False)
+    folder: Path | None = None  # where it was loaded from
 
     def sample(self, n: int, query: str | None = None, seed: int = 0, **values: Any) -> Any:
         """Draw ``n`` rows as a data frame; do and condition variables are set by name (scalar or length n).
@@ -126,7 +127,17 @@ class Sampler:
                     f"{question.text} needs a value for `{variable}`: sample(n, {variable}=...)"
                 )
         given = {parameters[v]: value for v, value in values.items()}
-        return queries[name].sample(self.models, n, seed=seed, **given, **options)
+        try:
+            return queries[name].sample(self.models, n, seed=seed, **given, **options)
+        except CausalcError:
+            raise
+        except Exception as error:
+            if self.folder is None:
+                raise
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            raise CausalcError(
+                f"{self.folder}: its models do not fit its query ({reason}); save the sampler again"
+            ) from error
 
     def save(self, folder: str | Path) -> Path:
         """Write models, plan and program to ``folder``; ``causalc.load`` reads it back."""

@@ -352,7 +352,10 @@ def _one_dot(text: str) -> Any:
         with warnings.catch_warnings(), contextlib.redirect_stdout(printed):
             warnings.simplefilter("ignore", DeprecationWarning)
             import pydot
+            from pyparsing import ParserElement
 
+            # Without its memory of places tried, the time doubles with every nested subgraph.
+            ParserElement.enable_packrat()
             graphs = pydot.graph_from_dot_data(text)
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise GraphFormatError(f"this is not DOT as pydot reads it: {error}") from None

@@ -93,6 +93,26 @@ class Encoder:
         flat = rows[:, 0]
         return np.rint(flat).astype(np.int64) if self.kind.name == "integer" else flat
 
+    @property
+    def faulty(self) -> bool:
+        """Whether the state is not one that ``fit_encoder`` gives for the kind."""
+        wanted = {"image": ("pixels",), "vector": ("standard",)}.get(
+            self.kind.name, ("codes",) if self.kind.discrete else ("standard", "quantile")
+        )
+        state = {name: np.array(values, np.float64) for name, values in self.state}
+        if self.method not in wanted or not all(np.isfinite(v).all() for v in state.values()):
+            return True
+        if self.method == "standard":
+            shapes = {name: values.shape for name, values in state.items()}
+            return shapes != dict.fromkeys(("mean", "scale"), (self.kind.width,)) or bool(
+                (state["scale"] <= 0).any()
+            )
+        if self.method != "quantile":
+            return bool(state)
+        if set(state) != {"x", "z"} or not 2 <= len(state["x"]) == len(state["z"]):
+            return True
+        return bool((np.diff(state["x"]) < 0).any() or (np.diff(state["z"]) <= 0).any())
+
     def to_json(self) -> dict[str, object]:
         """Return the encoder as a JSON value; ``from_json`` is the inverse."""
         state = {name: list(values) for name, values in self.state}

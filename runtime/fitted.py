@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,16 @@ import numpy as np
 import torch
 
 from causalc.errors import CausalcError
+from causalc.runtime import bounds
 from causalc.runtime.encode import Encoder
 from causalc.runtime.families.protocol import Fitted, Shape
 from causalc.runtime.families.registry import family
 from causalc.runtime.noise import Noise
 from causalc.runtime.schema import Kind, Schema
+from causalc.runtime.seal import put_text, read_json, read_sealed, sealed
 from causalc.runtime.store import FORMAT, seal, verify
+
+_MODEL = re.compile(r"model-[0-9]+-[0-9a-f]{12}")
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -148,23 +153,45 @@ class Rows:
 
 
 def load_model(folder: Path, device: str) -> Model:
-    """Read a model written by ``save``. Raises CausalcError if it is not one."""
+    """Read a model written by ``save``. Raises CausalcError if it is not one.
+
+    The folder may come from a stranger: classes come from closed lists, sizes are checked before
+    anything is built (see ``bounds``), and whatever else is wrong with it is the folder's fault.
+    """
     try:
-        config = json.loads((folder / "config.json").read_text())
+        config = read_json(folder / "config.json")
         if config["type"] == "rows":
             return _load_rows(folder, config)
         if config["type"] != "conditional":
             raise KeyError(config["type"])
         encoders = {name: Encoder.from_json(value) for name, value in config["encoders"].items()}
-        links = tuple(
-            (name, family(name).load(folder / str(i), device))
-            for i, name in enumerate(config["families"])
+        made = []
+        for i, name in enumerate(config["families"]):
+            bounds.check(name, folder / str(i))
+            made.append((name, family(name).load(folder / str(i), device)))
+        model = Conditional(
+            str(config["key"]), Shape.from_json(config["shape"]), encoders, tuple(made)
         )
-        return Conditional(config["key"], Shape.from_json(config["shape"]), encoders, links)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CausalcError(
-            f"{folder}: not a saved model ({type(error).__name__}: {error})."
-        ) from error
+        _check_chain(model)
+        return model
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        raise CausalcError(f"{folder}: not a saved model ({reason}).") from error
+
+
+def _check_chain(model: Conditional) -> None:
+    """Raise CausalcError unless each link draws from what is known by then, and all targets come."""
+    kinds = dict((*model.shape.inputs, *model.shape.targets))
+    known = dict(model.shape.inputs)
+    for _, fitted in model.links:
+        if any(known.get(name) != kind for name, kind in fitted.shape.inputs):
+            raise CausalcError(f"{fitted.shape} asks for what is not known by then.")
+        known |= dict(fitted.shape.targets)
+    if known != kinds or any(
+        model.encoders[name].kind != kind or model.encoders[name].faulty
+        for name, kind in kinds.items()
+    ):
+        raise CausalcError(f"{model.shape}: its parts are of other variables.")
 
 
 def _load_rows(folder: Path, config: Mapping[str, Any]) -> Rows:
@@ -173,7 +200,16 @@ def _load_rows(folder: Path, config: Mapping[str, Any]) -> Rows:
     arrays = load_file(folder / "rows.safetensors")
     kinds = {name: Kind.from_json(kind) for name, kind in config["kinds"]}
     columns = {name: arrays[f"column.{i}"] for i, name in enumerate(kinds)}
-    return Rows(config["key"], kinds, columns, arrays.get("cumulative"))
+    lengths = {len(values) for values in arrays.values()}
+    codes = all(
+        values.min() >= 0 and values.max() < len(kinds[name].levels)
+        for name, values in columns.items()
+        if kinds[name].discrete
+    )
+    shaped = all(values.shape[1:] == kinds[name].shape for name, values in columns.items())
+    if len(lengths) != 1 or 0 in lengths or not shaped or not codes:
+        raise CausalcError("its columns do not fit their kinds.")
+    return Rows(str(config["key"]), kinds, columns, arrays.get("cumulative"))
 
 
 class Models(Mapping[str, Model]):
@@ -197,7 +233,12 @@ class Models(Mapping[str, Model]):
         self.schema, self.seed, self.findings = schema, seed, findings
 
     def __getitem__(self, name: str) -> Model:
+        if name not in self._models:
+            raise CausalcError(f"There is no model {name!r} among {', '.join(self._models)}.")
         return self._models[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._models
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._models)
@@ -227,28 +268,33 @@ class Models(Mapping[str, Model]):
             "findings": list(self.findings),
             "models": index,
         }
-        (root / "models.json").write_text(json.dumps(config, indent=1))
+        put_text(root / "models.json", sealed(config))
 
     @staticmethod
     def load(folder: str | Path, device: str = "auto") -> Models:
         """Read what ``save`` wrote, after checking every file."""
         root = Path(folder)
-        try:
-            config = json.loads((root / "models.json").read_text())
-            index = dict(config["models"])
-            schema, seed = Schema.from_json(config["schema"]), int(config["seed"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise CausalcError(f"{root}: not a folder of saved models.") from None
+        config = read_json(root / "models.json")
+        if not isinstance(config, dict) or not isinstance(config.get("models"), dict):
+            raise CausalcError(f"{root}: not a folder of saved models.")
         if config.get("format") != FORMAT:
             raise CausalcError(f"{root}: saved in format {config.get('format')!r}, not {FORMAT}.")
+        config = read_sealed(root / "models.json")
+        if config is None:
+            raise CausalcError(f"{root / 'models.json'}: changed since it was written; restore it.")
+        try:
+            schema, seed = Schema.from_json(config["schema"]), int(config["seed"])
+            index, findings = dict(config["models"]), tuple(map(str, config["findings"]))
+        except (ValueError, KeyError, TypeError, OverflowError, AttributeError):
+            raise CausalcError(f"{root}: not a folder of saved models.") from None
         models = {}
         for name, place in index.items():
-            path = root / place
-            if path.parent.resolve() != root.resolve():
+            path = root / str(place)
+            if not _MODEL.fullmatch(str(place)) or path.is_symlink():
                 raise CausalcError(f"{root}: models.json names {place!r}, outside the folder.")
             verify(path)
             models[name] = load_model(path, pick_device(device))
-        return Models(models, schema, seed, tuple(config.get("findings", ())))
+        return Models(models, schema, seed, findings)
 
 
 def _ours(root: Path) -> bool:

@@ -17,6 +17,7 @@ DISCRETE = ("binary", "categorical", "ordinal")
 SCALAR = ("integer", "real")
 _NAMES = (*DISCRETE, *SCALAR, "vector", "image", "inferred")
 _FEW_LEVELS = 20
+_MOST_NUMBERS, _MOST_LEVELS = 1 << 26, 1 << 20  # of a value read back from a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,11 @@ class Kind:
         """Read a kind written by ``to_json``. Raises CausalcError on anything else."""
         name, levels, shape = value.get("kind"), value.get("levels", []), value.get("shape", [])
         if not isinstance(name, str) or not isinstance(levels, list) or not isinstance(shape, list):
-            raise CausalcError(f"Not a kind of variable: {value!r}.")
-        return Kind(name, tuple(levels), tuple(shape))
+            raise CausalcError(f"Not a kind of variable: {str(value)[:80]}.")
+        kind = Kind(name, tuple(levels), tuple(shape))
+        if kind.width > _MOST_NUMBERS or len(levels) > _MOST_LEVELS:
+            raise CausalcError(f"{name}: larger than any variable may be.")
+        return kind
 
     def __str__(self) -> str:
         if self.levels and self.levels != tuple(range(len(self.levels))):

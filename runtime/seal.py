@@ -37,10 +37,10 @@ def read_sealed(path: Path) -> dict[str, Any] | None:
 
 
 def read_json(path: Path) -> Any:
-    """Return a file's JSON value, or None where it is missing, damaged or larger than 64 MiB."""
+    """Return a file's JSON value, or None where it is no regular file, a link, damaged or larger than 64 MiB."""
     try:
-        if path.stat().st_size > MOST_JSON:
-            return None
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > MOST_JSON:
+            return None  # links lead elsewhere, and a device has no end
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None

@@ -224,6 +224,8 @@ def verify(folder: Path, key: str | None = None) -> dict[str, Any]:
     present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
     for name in sorted(present - {"meta.json", *meta["files"]}):
         raise CausalcError(f"{folder / name}: does not belong to this stage; {remedy}.")
+    for path in sorted(p for p in folder.rglob("*") if p.is_symlink()):
+        raise CausalcError(f"{path}: a link, which may lead outside the folder; {remedy}.")
     for name, expected in meta["files"].items():
         path = folder / name
         if not path.resolve().is_relative_to(folder.resolve()):

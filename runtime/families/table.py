@@ -196,11 +196,24 @@ def load(folder: Path, device: str) -> FittedTable:
     config = json.loads((folder / "config.json").read_text())
     shape = Shape.from_json(config["shape"])
     arrays = load_file(folder / "table.safetensors")
-    kinds = dict(shape.inputs)
+    kinds, outcomes = dict(shape.inputs), int(np.prod(sizes(shape.targets)))
     levels = []
     for i, names in enumerate(config["levels"]):
         dims = sizes(tuple((name, kinds[name]) for name in names))
         levels.append(
             _Level(tuple(names), dims, arrays[f"cells.{i}"], arrays[f"probabilities.{i}"])
         )
+        if _unsound(levels[-1], outcomes):
+            raise CausalcError(f"{folder}: its cells are not those of a table.")
+    if not levels or levels[-1].names:  # the last one serves inputs that were never seen
+        raise CausalcError(f"{folder}: its cells are not those of a table.")
     return FittedTable(shape, tuple(levels))
+
+
+def _unsound(level: _Level, outcomes: int) -> bool:
+    cells, p = level.cells, level.probabilities
+    if cells.ndim != 1 or len(cells) == 0 or cells.dtype != np.int64 or p.dtype != np.float64:
+        return True
+    if p.shape != (len(cells), outcomes) or (np.diff(cells) <= 0).any():
+        return True
+    return not np.allclose(p.sum(axis=1), 1) or bool((p < 0).any())

@@ -1,0 +1,94 @@
+"""What a saved model may ask for, settled before any of it is built: a folder may come from a stranger.
+
+A network is first made without memory (on torch's "meta" device) and its weights' names and shapes
+compared with the header of the weights file; so nothing is allocated that the file does not fill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import nn
+
+from causalc.errors import CausalcError
+from causalc.runtime.families.protocol import Shape
+from causalc.runtime.seal import read_json
+
+_DEEPEST = 256  # layers
+_WIDEST = 1 << 20  # numbers side by side
+
+
+def check(family: str, folder: Path) -> None:
+    """Raise CausalcError unless the network that ``folder`` describes is the one its weights fill."""
+    config = read_json(folder / "config.json")
+    if not isinstance(config, dict):
+        raise CausalcError(f"{folder / 'config.json'}: missing or damaged.")
+    if family in ("softmax", "mixture"):
+        _compare(_perceptron(family, config), folder / "model.safetensors")
+    elif family == "diffusion":
+        _compare(_denoiser(config, folder), folder / "denoiser" / _WEIGHTS)
+        scale = config["data_scale"]
+        if not isinstance(scale, list) or len(scale) > _WIDEST:
+            raise CausalcError(f"{folder / 'config.json'}: no scale of the data.")
+        if not 1 <= _whole(config["evaluations"]) <= 100_000:
+            raise CausalcError(f"{folder / 'config.json'}: impossible number of evaluations.")
+
+
+_WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+def _perceptron(family: str, config: Mapping[str, Any]) -> Callable[[], nn.Module]:
+    from causalc.runtime.families.mixture import Mixture
+    from causalc.runtime.families.softmax import Classifier
+
+    *widths, depth = map(_whole, config["size"])
+    _small(depth, *widths)
+    shape = Shape.from_json(config["shape"])
+    maker: Any = Classifier if family == "softmax" else Mixture
+    return lambda: maker(shape, *widths, depth)
+
+
+def _denoiser(config: Mapping[str, Any], folder: Path) -> Callable[[], nn.Module]:
+    from causalc.runtime.families.diffusion import DENOISERS
+
+    name = config["denoiser"]
+    if name not in DENOISERS:
+        raise CausalcError(f"Unknown denoiser {name!r}: use one of {', '.join(DENOISERS)}.")
+    asked = read_json(folder / "denoiser" / "config.json")
+    present = {path.name for path in (folder / "denoiser").iterdir()}
+    if not isinstance(asked, dict) or present != {"config.json", _WEIGHTS}:
+        raise CausalcError(f"{folder / 'denoiser'}: holds other files than a denoiser has.")
+    options = {key: value for key, value in asked.items() if not key.startswith("_")}
+    if options.get("shape") != config["shape"]:
+        raise CausalcError(f"{folder / 'denoiser'}: made for other variables.")
+    more = {key: _whole(value) for key, value in options.items() if key != "shape"}
+    depth = more.get("depth", 1)
+    _small(depth, *(value for key, value in more.items() if key != "depth"))
+    maker: Any = getattr(import_module(DENOISERS[name]), name)
+    return lambda: maker(shape=options["shape"], **more)
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise CausalcError(f"{str(value)[:40]!r} where a whole number is expected.")
+    return value
+
+
+def _small(depth: int, *widths: int) -> None:
+    if not 0 <= depth <= _DEEPEST or not all(1 <= width <= _WIDEST for width in widths):
+        raise CausalcError(f"a network of depth {depth} and widths {widths} is out of bounds.")
+
+
+def _compare(make: Callable[[], nn.Module], path: Path) -> None:
+    """Compare a network's weights with those of a file, by the header of each alone."""
+    with torch.device("meta"):
+        wanted = {name: list(value.shape) for name, value in make().state_dict().items()}
+    with safe_open(path, "pt") as file:
+        found = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    if wanted != found:
+        raise CausalcError(f"{path}: its weights are not those of the network in its config.json.")
