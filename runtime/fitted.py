@@ -227,8 +227,10 @@ class Models(Mapping[str, Model]):
         seed: int,
         findings: tuple[str, ...] = (),
         data: str = "",
+        stages: tuple[str, ...] = (),
     ) -> None:
         self._models = dict(models)
+        self.stages = stages
         self.data = data  # the fingerprint of the rows they were trained on, where known
         self.schema, self.seed, self.findings = schema, seed, findings
 

@@ -281,7 +281,8 @@ class Run:
     def finish(self, models: Mapping[str, Model]) -> Models:
         """Return the models by name, with schema, seed and findings; they can be saved."""
         findings = tuple(self.diagnostics)
-        return Models(models, self.schema, self.seed, findings, self._columns.fingerprint())
+        data, stages = self._columns.fingerprint(), tuple(self._stages)
+        return Models(models, self.schema, self.seed, findings, data, stages)
 
 
 def _weights(on: Dataset, shape: Shape, setting: Setting, report: Report) -> np.ndarray | None:
