@@ -71,6 +71,7 @@ for command in (
     commands_run.train,
     commands_run.sample,
     commands_run.run,
+    commands_run.report,
     commands_run.cache,
     commands_run.doctor,
 ):

@@ -223,6 +223,40 @@ def _answer(
         click.echo(str(finding))
 
 
+@click.command()
+@SCRIPT
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The HTML file; default target/<script>/report.html.",
+)
+@_training
+def report(
+    script: Path,
+    out: Path | None,
+    data: str | None,
+    store: str,
+    quiet: bool,
+    strategy: str | None,
+    **given: Any,
+) -> int:
+    """Write one HTML file on the script: what was asked, how it was answered, what came out."""
+    job = compiled(script, strategy)
+    if job.program is None and job.refused:
+        return refusals(job)
+    trained = _train(job, data, store, quiet, **given)
+    _reported(trained, out or Path("target") / script.stem / "report.html")
+    return refusals(job)
+
+
+def _reported(trained: Trained, path: Path) -> None:
+    from causalc.report import write_report
+
+    size = write_report(trained, path)
+    click.echo(f"wrote {os.path.normpath(path)} ({size / 1e3:,.0f} kB)")
+
+
 # ---- the store and the machine
 
 

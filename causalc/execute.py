@@ -62,14 +62,18 @@ class Trained:
 
         Raises ``CausalcError`` for an input that is missing, unknown or out of range.
         """
-        question = self.job.estimands[query].question
-        beside = self.job.path.parent
-        fixed = {name: self._read(name, v, beside) for name, v in question.fixed.items()}
         chosen = self.job.values(query, given)
-        values = {name: self._read(name, v, folder or beside) for name, v in chosen.items()}
-        return self.sampler.sample(n, query, seed, **{**fixed, **values})
+        values = {name: self.read(name, v, folder) for name, v in chosen.items()}
+        return self.sampler.sample(n, query, seed, **{**self.fixed(query), **values})
 
-    def _read(self, name: str, value: object, folder: Path) -> object:
+    def fixed(self, query: str) -> dict[str, object]:
+        """The values that a query itself sets, images read."""
+        fixed = self.job.estimands[query].question.fixed
+        return {name: self.read(name, value) for name, value in fixed.items()}
+
+    def read(self, name: str, value: object, folder: Path | None = None) -> object:
+        """A value as samplers take it: images from their file, by default beside the script."""
+        folder = folder or self.job.path.parent
         kind = self.sampler.models.schema.kind(name)
         if kind.name == "image" and isinstance(value, str):
             return image_file(folder / value, kind)
@@ -116,11 +120,7 @@ class Trained:
         wanted = [c for c in self.job.checks if c.query not in self.job.refused]
         if not wanted:
             return []
-        fixed = {c.query: self.job.estimands[c.query].question.fixed for c in wanted}
-        beside = self.job.path.parent
-        values = {
-            q: {n: self._read(n, v, beside) for n, v in given.items()} for q, given in fixed.items()
-        }
+        values = {c.query: self.fixed(c.query) for c in wanted}
         return list(run_checks(wanted, self.sampler, self.columns(), values, seed))
 
 

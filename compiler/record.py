@@ -80,6 +80,7 @@ def _nodes(root: Node, graph: Graph) -> list[dict[str, Any]]:
     nodes: list[dict[str, Any]] = []
     for node in postorder(root):
         number[node] = len(nodes)
+        row: dict[str, Any]
         match node:
             case Prob(children=children, given=given):
                 row = {"op": "P", "of": graph.names(children), "given": graph.names(given)}

@@ -48,9 +48,9 @@ def words_of_refusal(reason: NotIdentifiable) -> str:
     apart = listed(name for name in forest if name not in sub)
     return (
         f"{reason.query}\nNo formula exists: two models can agree on all such data and differ in the answer.\n"
-        f"{INDENT}The witness is a hedge: {listed(forest)} hang together through unmeasured causes, and so do\n"
-        f"{INDENT}{listed(sub)} inside, so that what setting {apart} does to {listed(sub)} cannot be told from\n"
-        f"{INDENT}what confounds them.\n"
+        f"{INDENT}The witness is a hedge: {listed(forest)} hang together through unmeasured causes,\n"
+        f"{INDENT}and {listed(sub)} by itself does so too: what setting {apart} does to {listed(sub)} cannot be\n"
+        f"{INDENT}told from what confounds them.\n"
         f"{INDENT}What would help: measure a confounder behind one of the <-> edges among {listed(forest)}, "
         "or run an experiment."
     )
