@@ -355,7 +355,7 @@ def _one_dot(text: str) -> Any:
             from pyparsing import ParserElement
 
             # Without its memory of places tried, the time doubles with every nested subgraph.
-            ParserElement.enable_packrat()
+            ParserElement.enable_packrat(cache_size_limit=None)
             graphs = pydot.graph_from_dot_data(text)
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise GraphFormatError(f"this is not DOT as pydot reads it: {error}") from None

@@ -15,6 +15,7 @@ from causalc.runtime.fitted import Models
 from causalc.runtime.noise import Noise, derive
 from causalc.runtime.run import Run
 from causalc.runtime.schema import Schema, binary, categorical, image, inferred, real, vector
+from causalc.runtime.seal import read_sealed, sealed
 
 SCHEMA = Schema({"Z": categorical("a", "b", "c"), "X": binary(), "Y": categorical(4)})
 REALS = Schema({"X": real(), "Y": real()})
@@ -243,9 +244,9 @@ def test_saved_models_are_checked(tmp_path: Path) -> None:
     for bad in (lambda: models.save(tmp_path / "other"), lambda: Models.load(tmp_path / "other")):
         with pytest.raises(CausalcError, match="not"):
             bad()
-    index = json.loads((folder / "models.json").read_text())
+    index = read_sealed(folder / "models.json")
     index["models"]["y"] = "../other"
-    (folder / "models.json").write_text(json.dumps(index))
+    (folder / "models.json").write_text(sealed(index))
     with pytest.raises(CausalcError, match="outside"):
         Models.load(folder)
 
