@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,10 +37,14 @@ def compiled(script: Path, strategy: str | None = None) -> Job:
 
 
 def refusals(job: Job) -> int:
-    """Print what is not identifiable, each with its hedge; returns the exit code."""
+    """Print what is not identifiable, each with its hedge and what would help; returns the exit code."""
+    if not job.refused:
+        return 0
+    from causalc.advice import advice
+
     for name, reason in job.refused.items():
-        click.echo(f"{name}: {reason}", err=True)
-    return 2 if job.refused else 0
+        click.echo(f"{name}: {reason}\n{advice(reason, job.diagram(), len(job.refused))}", err=True)
+    return 2
 
 
 def _graph(edges: str) -> Graph:
@@ -96,7 +101,7 @@ def verdicts(job: Job) -> dict[str, object]:
         verdict: dict[str, object] = (
             {"identifiable": True, "estimand": found.text}
             if found is not None
-            else {"identifiable": False, "reason": str(job.refused[name])}
+            else {"identifiable": False, "reason": str(job.refused[name]), **_advice(job, name)}
         )
         queries.append({"name": name, "query": text, **verdict})
     estimates = [
@@ -109,6 +114,14 @@ def verdicts(job: Job) -> dict[str, object]:
         for e in job.estimates
     ]
     return {"queries": queries, "estimates": estimates}
+
+
+def _advice(job: Job, name: str) -> dict[str, object]:
+    from dataclasses import asdict
+
+    from causalc.advice import advice
+
+    return {"remedies": asdict(advice(job.refused[name], job.diagram(), len(job.refused)))}
 
 
 @click.command()
@@ -132,9 +145,11 @@ def show(script: str, edges: str | None, query: str | None, form: str) -> int:
         click.echo(shown(form, script, found, refused, graph))
         return 2 if refused else 0
     if edges is not None:
+        from causalc.advice import advised
         from causalc.api import compile as compile_query
 
-        program = compile_query(script, _graph(edges))
+        graph = _graph(edges)
+        program = advised(lambda: compile_query(script, graph), graph)
         click.echo(_shown(program.estimand, form, program))
         return 0
     job = compiled(Path(script))
@@ -147,7 +162,7 @@ def show(script: str, edges: str | None, query: str | None, form: str) -> int:
         click.echo(shown(form, Path(script).name, found, refused, job.graph))
         return 2 if refused else 0
     if query is not None and query in job.refused:
-        raise job.refused[query]
+        return refusals(replace(job, refused={query: job.refused[query]}))
     if form in ("plan", "program"):
         if job.program is not None:
             click.echo(str(job.program.plan if form == "plan" else job.program.source))

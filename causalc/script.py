@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from causalc.compiler.answer import Estimand, Question, solve
 from causalc.compiler.check import check
@@ -22,6 +22,9 @@ from causalc.grammar import parse_file, parse_graph
 from causalc.grammar.tree import Call, GraphSpec, Parameter, Query, Script
 from causalc.grammar.values import Sequence, Value
 from causalc.program import Program
+
+if TYPE_CHECKING:
+    from causalc.compiler.remedies import Diagram
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,16 @@ class Job:
             table = self.data.options.get("table")
             return folder(place) if table is None else folder(place, table=str(table))
         return _renamed(place, self.data.columns) if self.data.columns else place
+
+    def diagram(self) -> Diagram:
+        """The graph as it was drawn, with its named latents."""
+        from causalc.compiler.remedies import Diagram
+
+        drawn = self.script.graph
+        assert drawn is not None
+        spec = drawn.spec or load_graph(self.path.parent / str(drawn.path))
+        latents = tuple(v for v in spec.nodes if v not in self.graph.index)
+        return Diagram(spec.nodes, spec.directed, spec.bidirected, latents)
 
     def values(self, query: str, given: Mapping[str, object]) -> dict[str, object]:
         """Values by variable from values by input: ``given`` may use the names of variables or parameters.
