@@ -30,6 +30,7 @@ svg.cg path.thin{fill:none;stroke:var(--edge);stroke-width:1}
 svg.cg path.axis{stroke:var(--edge);stroke-width:1;fill:none}
 svg.cg text.start{text-anchor:start}svg.cg text.end{text-anchor:end}
 svg.cg circle.a{fill-opacity:.5;stroke:none}
+svg.cg circle.best{fill:var(--a);stroke:var(--bg);stroke-width:1.5}
 svg.cg circle.b{stroke-width:1.2;stroke-dasharray:none}
 """
 
@@ -44,10 +45,9 @@ class Picture:
 
 def number(value: float) -> str:
     """A number to three or four digits."""
-    if value == 0 or 0.01 <= abs(value) < 1e5:
-        text = f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
-        return text
-    return f"{value:.2e}"
+    if value == 0 or 1e-4 <= abs(value) < 100:
+        return f"{value:.3g}"
+    return f"{value:,.0f}" if 100 <= abs(value) < 1e7 else f"{value:.2e}"
 
 
 def _frame(parts: list[str], label: str, width: float = WIDTH, height: float = HEIGHT) -> Markup:
@@ -166,45 +166,53 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> str:
     return f"{np.corrcoef(x, y)[0, 1]:.2f}"
 
 
-def curves(points: Sequence[Mapping[str, float]], name: str) -> Markup | None:
-    """Loss over steps: held-out bold, training thin, a line for each model that was trained in a row."""
-    runs: list[list[Mapping[str, float]]] = []
+def curves(points: Sequence[Mapping[str, float]], name: str) -> list[Markup]:
+    """Loss over steps, a chart for each model that was trained in turn: held-out bold, training thin.
+
+    A dot marks the best on held-out rows, which is what was kept.
+    """
+    runs: list[list[tuple[float, float, float]]] = []
     for point in points:
-        if not {"step", "held_out"} <= point.keys():
-            return None
-        if not runs or point["step"] <= runs[-1][-1]["step"]:
+        if not {"step", "loss", "held_out"} <= point.keys():
+            continue
+        row = (float(point["step"]), float(point["loss"]), float(point["held_out"]))
+        if not np.isfinite(row).all():
+            continue
+        if not runs or row[0] <= runs[-1][-1][0]:
             runs.append([])
-        runs[-1].append(point)
-    values = np.array([p[k] for run in runs for p in run for k in ("held_out", "loss") if k in p])
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return None
-    low, high = float(values.min()), float(np.quantile(values, 0.98))
+        runs[-1].append(row)
+    part = " (part {} of {})" if len(runs) > 1 else ""
+    return [_curve(run, name + part.format(i + 1, len(runs))) for i, run in enumerate(runs)]
+
+
+def _curve(run: Sequence[tuple[float, float, float]], name: str) -> Markup:
+    """One chart of (step, loss, held-out loss); what lies far above is cut off."""
+    values = [v for _, loss, held in run for v in (loss, held)]
+    low, high = min(values), float(np.quantile(values, 0.97))
     high = high if high > low else low + 1.0
-    last = max(run[-1]["step"] for run in runs)
+    last = run[-1][0]
     base, room = HEIGHT - BOTTOM, HEIGHT - BOTTOM - TOP - 6
+
+    def at(step: float, value: float) -> tuple[float, float]:
+        up = room * (min(value, high) - low) / (high - low)
+        return LEFT + (WIDTH - 2 * LEFT - 4) * step / last, base - up
+
     parts = [f'<path class="axis" d="M{LEFT} {TOP}V{base}H{WIDTH - LEFT}"/>']
-    for run in runs:
-        for key, css in (("loss", "thin"), ("held_out", "line")):
-            dots = [
-                (
-                    LEFT + (WIDTH - 2 * LEFT) * p["step"] / last,
-                    base - room * (min(p[key], high) - low) / (high - low),
-                )
-                for p in run
-                if key in p and np.isfinite(p[key])
-            ]
-            path = "L".join(f"{x:.1f} {y:.1f}" for x, y in _thinned(dots))
-            parts.append(f'<path class="{css}" d="M{path}"/>')
+    for column, css in ((1, "thin"), (2, "line")):
+        dots = _thinned([at(row[0], row[column]) for row in run])
+        path = "L".join(f"{x:.1f} {y:.1f}" for x, y in dots)
+        parts.append(f'<path class="{css}" d="M{path}"/>')
+    best = min(run, key=lambda row: row[2])
+    x, y = at(best[0], best[2])
     parts += [
+        f'<circle class="best" cx="{x:.1f}" cy="{y:.1f}" r="4"/>',
+        _text(WIDTH - LEFT, TOP + 8, f"best {number(best[2])}", "end"),
         _text(LEFT + 4, TOP + 8, number(high), "start"),
-        _text(LEFT + 4, base - 4, number(low), "start"),
+        _text(LEFT, HEIGHT - 6, "0", "start"),
         _text(WIDTH - LEFT, HEIGHT - 6, f"{last:,.0f} steps", "end"),
     ]
-    ends = ", ".join(
-        f"{number(run[0]['held_out'])} to {number(min(p['held_out'] for p in run))}" for run in runs
-    )
-    return _frame(parts, f"Loss of {name} on held-out rows, from first to best: {ends}.")
+    said = f"first {number(run[0][2])}, best {number(best[2])} at step {best[0]:,.0f}"
+    return _frame(parts, f"Loss of {name} on held-out rows: {said}, {last:,.0f} steps in all.")
 
 
 def _thinned(dots: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:

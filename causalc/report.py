@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 DRAWS = 2000
 PICTURES = 40  # of an image outcome
 MOST = 3  # values of an open variable that are shown
-NEAREST = 200  # rows taken as those "at" a number or an image
+NEAREST = 200  # rows taken as those "at" a number; of images and vectors, PICTURES
 PAIRS = 3  # outcomes and components of vectors that pair plots are made of
 CHECKS = ("positivity", "fit", "independences")
 
@@ -60,7 +61,7 @@ class Stage:
     size: str
     key: str
     findings: tuple[str, ...]
-    curve: Markup | None
+    curves: tuple[Markup, ...]
     overlap: Markup | None
 
 
@@ -169,7 +170,7 @@ def _stages(trained: Trained) -> Iterator[Stage]:
             size_of(size),
             key,
             tuple(meta.get("findings", ())),
-            charts.curves([json.loads(line) for line in lines], what),
+            tuple(charts.curves([json.loads(line) for line in lines], what)),
             _overlap(Propensity.load(folder), what) if op.propensity else None,
         )
 
@@ -229,9 +230,10 @@ def _settings(trained: Trained, query: str, columns: Columns, seed: int) -> Iter
     question = trained.job.estimands[query].question
     fixed = trained.fixed(query)
     wanted = [s.values for s in trained.job.samples if s.query == query and s.values]
-    chosen: list[Values] = wanted[:MOST] or list(_chosen(question.free, columns, seed))
+    free = [name for name in question.free if name in columns]
+    chosen: list[Values] = [*wanted, *(v for v in _chosen(free, columns, seed) if v not in wanted)]
     image = any(columns.schema[y].name == "image" for y in question.outcomes)
-    for i, values in enumerate(chosen):
+    for i, values in enumerate(chosen[:MOST]):
         frame = trained.sample(query, PICTURES if image else DRAWS, seed + i, values)
         given = {**fixed, **{n: trained.read(n, v) for n, v in values.items()}}
         yield _setting(trained, query, frame, given, columns)
@@ -312,7 +314,8 @@ def _canonical(column: Any, kind: Kind) -> np.ndarray:
 def alike(columns: Columns, given: Values) -> tuple[np.ndarray, str]:
     """The rows that have these values by themselves, and in words which those are.
 
-    Levels are matched; of what remains, the ``NEAREST`` rows to the numbers and arrays, each scaled by its spread.
+    Levels are matched; of what remains, the rows nearest to the numbers and arrays, each scaled by its spread
+    (arrays by one for all their components).
     """
     kept = np.ones(columns.rows, bool)
     near = np.zeros(columns.rows)
@@ -324,13 +327,13 @@ def alike(columns: Columns, given: Values) -> tuple[np.ndarray, str]:
             continue
         close.append(name)
         flat = values.reshape(columns.rows, -1).astype(np.float64)
-        spread = flat.std(axis=0)
-        gap = (flat - np.asarray(value, np.float64).reshape(-1)) / np.where(spread > 0, spread, 1.0)
+        gap = (flat - np.asarray(value, np.float64).reshape(-1)) / (flat.std() or 1.0)
         near += (gap**2).mean(axis=1)
     index = np.flatnonzero(kept)
     if not close or len(index) <= 1:
         return index, f"{len(index):,} rows with these values"
-    count = min(NEAREST, max(1, len(index) // 10))
+    most = NEAREST if all(columns.schema[n].scalar for n in close) else PICTURES
+    count = min(most, max(1, len(index) // 10))
     index = index[np.argsort(near[index], kind="stable")[:count]]
     return index, f"the {count:,} rows nearest in {', '.join(close)}"
 
@@ -465,12 +468,16 @@ def _source(trained: Trained) -> str:
 
 def _commands(trained: Trained) -> list[str]:
     """The commands that make this report again, file names as they are here."""
-    options, name = trained.options, trained.job.path.name
+    options, name = trained.options, shlex.quote(trained.job.path.name)
     said = [f"--seed {options['seed']}" if options.get("seed") is not None else ""]
     said.append(f"--budget {options['budget']:g}" if options.get("budget") else "")
+    strategy = trained.program.compiled.strategy
+    said.append(f"--strategy {strategy}" if strategy != "auto" else "")
+    named = trained.job.data.path if trained.job.data is not None else ""
+    if Path(named).name != _source(trained):
+        said.append(f"--data {shlex.quote(_source(trained))}")
     tail = " ".join(word for word in said if word)
     return [
-        f"pip install causalc=={__version__}",
         f"causalc run {name} {tail}".strip(),
         f"causalc report {name} {tail}".strip(),
     ]

@@ -118,7 +118,8 @@ def svg(
     w, h = right - left, bottom - top
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="cg" role="img" aria-label={quoteattr(clean(label))} '
-        f'viewBox="{left:.0f} {top:.0f} {w:.0f} {h:.0f}" width="{w:.0f}" height="{h:.0f}">'
+        f'viewBox="{left:.0f} {top:.0f} {w:.0f} {h:.0f}" width="{w:.0f}" height="{h:.0f}" '
+        f'style="min-width:{0.6 * w:.0f}px">'
     )
     style = f"<style>\n{STYLE}</style>\n" if alone else ""
     return head + "\n" + style + "\n".join(parts) + "\n</svg>"

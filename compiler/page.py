@@ -6,7 +6,7 @@ Everything is autoescaped; pages fetch nothing and run no script, which their ow
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -19,7 +19,7 @@ from causalc.compiler.drawing import STYLE, Marks, Picture, clean, draw, in_word
 from causalc.compiler.graph import Graph
 from causalc.compiler.identify import Derivation, NotIdentifiable, Step, describe
 from causalc.compiler.notation import Style, write
-from causalc.compiler.words import Reading, read
+from causalc.compiler.words import Reading, listed, read
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -159,7 +159,7 @@ def shown(name: str, estimand: Estimand, drawn: Picture) -> ShownQuery:
         estimand.text,
         estimand.latex(),
         read(estimand),
-        tuple(_step(derivation, step, own) for step in derivation.steps),
+        tuple(_steps(derivation, own)),
     )
 
 
@@ -198,13 +198,27 @@ def hedge_marks(reason: NotIdentifiable, graph: Graph) -> Marks:
     return Marks(part=frozenset(reason.hedge.subforest), gone=frozenset(graph.nodes) - forest)
 
 
-def _step(derivation: Derivation, step: Step, drawn: Picture) -> ShownStep:
+def _steps(derivation: Derivation, drawn: Picture) -> Iterator[ShownStep]:
+    """The steps; after line 7 the distribution at hand is one in which something is set, to the branch's end."""
+    fixed: tuple[str, ...] = ()
+    for step in derivation.steps:
+        yield _step(derivation, step, drawn, fixed)
+        if step.line == "7":
+            fixed += derivation.graph.names(step.part)
+        elif step.line in ("1", "6"):
+            fixed = ()
+
+
+def _step(derivation: Derivation, step: Step, drawn: Picture, fixed: tuple[str, ...]) -> ShownStep:
     graph = derivation.graph
     names = graph.names
     rule, why = WHY[step.line]
     within, do = names(step.variables), names(step.do & step.variables)
     given = "" if not do else f" | do({', '.join(do)})"
     asked = f"P({', '.join(names(step.outcomes))}{given})"
+    if fixed:
+        verb = "has" if len(fixed) == 1 else "have"
+        asked += f", where {listed(fixed)} {verb} been set"
     marks = Marks(
         frozenset(names(step.outcomes)),
         frozenset(do),
