@@ -191,7 +191,7 @@ def _curve(run: Sequence[tuple[float, float, float]], name: str) -> Markup:
     low, high = min(values), float(np.quantile(values, 0.97))
     high = high if high > low else low + 1.0
     last = run[-1][0]
-    base, room = HEIGHT - BOTTOM, HEIGHT - BOTTOM - TOP - 6
+    base, room = HEIGHT - BOTTOM, HEIGHT - BOTTOM - TOP - 16
 
     def at(step: float, value: float) -> tuple[float, float]:
         up = room * (min(value, high) - low) / (high - low)

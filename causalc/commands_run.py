@@ -161,11 +161,18 @@ def _written(frame: Any, path: Path, query: str) -> str:
     type=click.IntRange(min=2),
     help="Rows drawn for each moment of an estimate.",
 )
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write an HTML report to this file.",
+)
 @JSON
 @_training
 def run(
     script: Path,
     draws: int,
+    page: Path | None,
     as_json: bool,
     data: str | None,
     store: str,
@@ -192,6 +199,8 @@ def run(
         if not as_json:
             click.echo(line)
     _answer(trained, draws, seed, done, as_json)
+    if page is not None:
+        _reported(trained, page, draws)
     if not (job.samples or job.estimates or job.checks):
         click.echo(f"trained; {script} has no sample, estimate or check to do", err=True)
     if job.options.get("bootstrap") and not job.estimates:
@@ -250,11 +259,11 @@ def report(
     return refusals(job)
 
 
-def _reported(trained: Trained, path: Path) -> None:
+def _reported(trained: Trained, path: Path, draws: int = 10_000) -> None:
     from causalc.report import write_report
 
-    size = write_report(trained, path)
-    click.echo(f"wrote {os.path.normpath(path)} ({size / 1e3:,.0f} kB)")
+    size = write_report(trained, path, draws)
+    click.echo(f"wrote {os.path.normpath(path)} ({size / 1e3:,.0f} kB)", err=True)
 
 
 # ---- the store and the machine

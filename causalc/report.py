@@ -326,9 +326,7 @@ def alike(columns: Columns, given: Values) -> tuple[np.ndarray, str]:
             kept &= values == _canonical([value], kind)[0]
             continue
         close.append(name)
-        flat = values.reshape(columns.rows, -1).astype(np.float64)
-        gap = (flat - np.asarray(value, np.float64).reshape(-1)) / (flat.std() or 1.0)
-        near += (gap**2).mean(axis=1)
+        near += _squared_gaps(values.reshape(columns.rows, -1), np.asarray(value).reshape(-1))
     index = np.flatnonzero(kept)
     if not close or len(index) <= 1:
         return index, f"{len(index):,} rows with these values"
@@ -336,6 +334,17 @@ def alike(columns: Columns, given: Values) -> tuple[np.ndarray, str]:
     count = min(most, max(1, len(index) // 10))
     index = index[np.argsort(near[index], kind="stable")[:count]]
     return index, f"the {count:,} rows nearest in {', '.join(close)}"
+
+
+def _squared_gaps(rows: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Mean squared distance of rows ``(n, d)`` to a point, in units of the rows' variance.
+
+    In parts, since images as floats may not fit.
+    """
+    variance = float(np.var(rows[:4096].astype(np.float64))) or 1.0
+    parts = np.array_split(rows, -(-len(rows) // 4096))
+    gaps = [((part.astype(np.float64) - point) ** 2).mean(axis=1) for part in parts]
+    return np.asarray(np.concatenate(gaps) / variance)
 
 
 def _channels(pixels: np.ndarray) -> np.ndarray:
