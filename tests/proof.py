@@ -12,11 +12,13 @@ from oracle.admg import Case, shrink
 from oracle.decider import identifiable, reductions
 from oracle.hedge import Hedge, hedge_flaw
 from oracle.scm import Scm, random_scm
+from oracle.witness import stirred, witnesses
 
 import causalc
 
 STRATEGIES = ("generate", "reweight", "auto")
 TOLERANCE = 1e-9
+APART = 1e-6  # how far two models must differ in the answer; they agree on P(v) to 1e-14
 KINDS = ("binary", "categorical(2)", "image(4, 4, channels=1)", "real", "vector(3)")
 
 
@@ -50,8 +52,10 @@ def prove(
 ) -> Result:
     """Compare verdict, hedge, estimand and compiled programs with the oracle.
 
-    ``numeric=False`` compares verdict and hedge alone. ``mixed_kinds`` declares random kinds for
-    the variables: they change what "auto" chooses, and must not change the answer.
+    A verdict of not identifiable must come with a hedge, and the hedge is made into two models that agree
+    on P(v) and differ in the answer. ``numeric=False`` compares verdict and hedge alone. ``mixed_kinds``
+    declares random kinds for the variables: they change what "auto" chooses, and must not change the
+    answer.
     """
     verdict = identifiable(case)
     result = Result(case, seed, verdict, mixed_kinds=mixed_kinds)
@@ -59,7 +63,11 @@ def prove(
     try:
         estimand = causalc.identify(case.query(), graph)
     except causalc.NotIdentifiable as error:
-        flaw = "a verdict of not identifiable" if verdict else _flaw(case, error)
+        flaw = (
+            "a verdict of not identifiable"
+            if verdict
+            else _flaw(case, error, seed if numeric else None)
+        )
         return replace(result, failure=flaw)
     except Exception as error:
         return replace(result, failure=f"identify raised {type(error).__name__}: {error}")
@@ -102,15 +110,42 @@ def _kind(variable: str, seed: int) -> str:
     return KINDS[crc32(f"{seed} {variable}".encode()) % len(KINDS)]
 
 
-def _flaw(case: Case, error: causalc.NotIdentifiable) -> str | None:
-    """What is wrong with the hedge, for every unconditional query that the rules make of the case."""
+def _flaw(case: Case, error: causalc.NotIdentifiable, seed: int | None) -> str | None:
+    """What is wrong with the hedge, for every unconditional query that the rules make of the case.
+
+    With a ``seed``, a hedge without a flaw must give two models as well.
+    """
     outer, inner = frozenset(error.hedge.forest), frozenset(error.hedge.subforest)
     flaws = []
     for plain in reductions(case):
         cut = plain.graph.without_edges_into(set(plain.x))
         hedge = Hedge(outer, inner, inner & cut.ancestors(set(plain.y)))
-        flaws.append(hedge_flaw(plain, hedge))
-    return None if None in flaws else f"the hedge {set(outer)}, {set(inner)} is none: {flaws}"
+        flaw = hedge_flaw(plain, hedge)
+        if flaw is None and seed is not None:
+            flaw = _alike(case, plain, hedge, np.random.default_rng(seed))
+        if flaw is None:
+            return None
+        flaws.append(flaw)
+    return f"the hedge {set(outer)}, {set(inner)} is none: {flaws}"
+
+
+def _alike(case: Case, plain: Case, hedge: Hedge, rng: np.random.Generator) -> str | None:
+    """What keeps the hedge's two models from showing that the answer of ``case`` is not identifiable.
+
+    Parity carried by copies is tried first; it always moves P(y, z | do(x)). Where it does not move
+    P(y | do(x), z), as it need not, random mechanisms do.
+    """
+    gap = 0.0
+    for turn in range(1 + 3 * bool(case.z)):
+        first, second = stirred(plain, hedge, rng) if turn else witnesses(plain, hedge)
+        joint = first.joint()
+        if np.abs(joint - second.joint()).max() > 1e-14 or joint.min() <= 0:
+            return "its two models do not agree on P(v), or not everywhere above zero"
+        answers = (model.effect(case.y, case.x, case.z) for model in (first, second))
+        gap = max(gap, float(np.abs(np.subtract(*answers)).max()))
+        if gap > APART:
+            return None
+    return f"its two models differ by {gap:.1g} only"
 
 
 def minimal(result: Result, strategies: Sequence[str] = STRATEGIES, **options: Any) -> Result:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from oracle.admg import Case
 from oracle.decider import identifiable
-from oracle.hedge import Hedge, witnesses
+from oracle.hedge import Hedge
 from oracle.queries import (
     CONDITIONAL,
     HARD,
@@ -22,6 +22,7 @@ from oracle.queries import (
     textbook,
 )
 from oracle.scm import Scm, random_scm
+from oracle.witness import witnesses
 from proof import STRATEGIES, Result, minimal, prove
 
 import causalc

@@ -7,7 +7,7 @@ import pytest
 from oracle.admg import Admg, Case, random_admg, shrink
 from oracle.decider import depth, identifiable, reductions, without_conditions
 from oracle.fibre import Fibre
-from oracle.hedge import Hedge, find_hedge, hedge_flaw, witnesses
+from oracle.hedge import Hedge, find_hedge, hedge_flaw
 from oracle.queries import (
     CONDITIONAL,
     HARD,
@@ -20,6 +20,7 @@ from oracle.queries import (
     textbook,
 )
 from oracle.scm import Scm, random_scm
+from oracle.witness import witnesses
 
 TEXTBOOK = textbook()
 BOW = case("X>Y X-Y", "Y", "X")
