@@ -68,6 +68,7 @@ for command in (
     commands.verify,
     commands.fmt,
     commands.graph,
+    commands.lsp,
     commands_run.train,
     commands_run.sample,
     commands_run.run,

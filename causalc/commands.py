@@ -327,3 +327,16 @@ def graph(path: Path, form: str) -> int:
     text: str = getattr(convert, f"to_{form}")(_graph_file(path))
     click.echo(text.rstrip("\n"))
     return 0
+
+
+@click.command()
+def lsp() -> int:
+    """Serve editors over standard input and output, in the Language Server Protocol."""
+    try:
+        from causalc.language_server import server
+    except ModuleNotFoundError as error:
+        raise CausalcError(
+            f"the language server needs {error.name}: pip install 'causalc[lsp]'"
+        ) from None
+    server().start_io()
+    return 0

@@ -82,11 +82,15 @@ class Message(Record):
 
 
 class LanguageError(CausalcError):
-    """A script, query or graph that is wrong; ``messages`` holds all that was found, in order."""
+    """A script, query or graph that is wrong; ``messages`` holds all that was found, in order.
+
+    ``found`` pairs each message with the text it speaks of.
+    """
 
     def __init__(self, messages: Iterable[tuple[Message, Source]]) -> None:
         found = sorted(messages, key=lambda pair: pair[0].span.start)
         rendered = list(dict.fromkeys(message.render(source) for message, source in found))
+        self.found = tuple(found)
         self.messages = tuple(message for message, _ in found)
         shown = rendered[:SHOWN]
         if len(rendered) > SHOWN:

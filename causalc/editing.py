@@ -1,0 +1,371 @@
+"""What an editor asks about a script: what is wrong, what stands at a place, what may stand there.
+
+Plain functions of a text; ``causalc.language_server`` speaks the protocol. Places are offsets in characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal as OneOf
+
+from causalc.advice import advice
+from causalc.compiler.answer import Question, solve
+from causalc.compiler.check import check
+from causalc.compiler.check_support import check_support
+from causalc.compiler.checked import CheckedScript
+from causalc.compiler.families import CHECKS, FAMILIES, SOURCES
+from causalc.compiler.graph import Graph, bits
+from causalc.compiler.identify import NotIdentifiable
+from causalc.compiler.kinds import KINDS
+from causalc.compiler.remedies import Diagram
+from causalc.errors import CausalcError
+from causalc.grammar import LanguageError, Source, Span, parse
+from causalc.grammar.printer import call_text, name_text
+from causalc.grammar.source import NOWHERE
+from causalc.grammar.tree import (
+    DataStatement,
+    EstimateStatement,
+    GraphSpec,
+    Moment,
+    Name,
+    Query,
+    QueryStatement,
+    SampleStatement,
+    Script,
+    Statement,
+)
+
+KEYWORDS = {
+    "graph": '`graph { X -> Y; X <-> Y }` or `graph "file"`: causes `->`, latent common causes `<->`.',
+    "latent": "`latent U`: a variable that is never measured.",
+    "var": "`var X, Y : kind`: what values a variable takes.",
+    "data": '`data rows = csv("rows.csv")`: the table to train on.',
+    "model": "`model Y = diffusion(steps=4000)`: the family that models a variable.",
+    "train": "`train { seed = 0 }`: how to train.",
+    "query": "`query name = P(Y | do(X = 1), Z)`: a distribution to sample from.",
+    "estimate": "`estimate name = E(Y | do(X = 1)) - E(Y | do(X = 0))`: a number.",
+    "check": "`check name : positivity, fit`: diagnostics to run.",
+    "sample": '`sample name, n = 1000 to "rows.csv"`: rows to draw.',
+    "do": "`do(X = 1)`: X is set, whatever would have caused it; `do(X)` leaves the value open.",
+    "to": '`to "path"`: where the samples go.',
+}
+WORD = re.compile(r"`(?:[^`\n\r]|``)*`|\$?[^\W\d][\w.]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to underline."""
+
+    span: Span
+    text: str
+    severity: OneOf["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A place where a variable, or a query by its name, is written."""
+
+    text: str
+    span: Span
+    sort: OneOf["variable", "query"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A text as far as it can be read; ``folder`` is where the files it names lie."""
+
+    source: Source
+    folder: Path = Path()
+
+    @classmethod
+    def of(cls, text: str, folder: Path = Path()) -> Reading:
+        """Read a text; never raises."""
+        return cls(Source(text), folder)
+
+    @cached_property
+    def _parsed(self) -> Script | CausalcError:
+        try:
+            return parse(self.source.text, self.source.name)
+        except CausalcError as error:
+            return error
+
+    @property
+    def script(self) -> Script | None:
+        """The script, where the text is one."""
+        return self._parsed if isinstance(self._parsed, Script) else None
+
+    @cached_property
+    def _checked(self) -> tuple[CheckedScript, GraphSpec] | CausalcError:
+        specs: list[GraphSpec] = []
+
+        def load(name: str) -> GraphSpec:
+            from causalc.script import load_graph
+
+            specs.append(load_graph(self.folder / name))
+            return specs[0]
+
+        script = self._parsed
+        if not isinstance(script, Script):
+            return script
+        try:
+            checked = check(script, load)
+            check_support(script, checked)
+        except CausalcError as error:
+            return error
+        drawn = script.graph
+        assert drawn is not None
+        return checked, drawn.spec or specs[0]
+
+    @cached_property
+    def graph(self) -> Graph | None:
+        """The graph over the observed variables, where the script makes sense."""
+        return None if isinstance(self._checked, CausalcError) else self._checked[0].graph
+
+    @cached_property
+    def verdicts(self) -> tuple[tuple[Statement, Query, str, bool], ...]:
+        """Each query asked: its statement, what there is to say and whether it is identifiable."""
+        script, graph = self.script, self.graph
+        if script is None or graph is None:
+            return ()
+        asked = [(s, q) for s in script.statements for q in _queries(s)]
+        return tuple((s, q, *self._verdict(q, len(asked))) for s, q in asked)
+
+    def _verdict(self, query: Query, among: int) -> tuple[str, bool]:
+        assert not isinstance(self._checked, CausalcError)
+        checked, spec = self._checked
+        graph = checked.graph
+        try:
+            return solve(Question.of(query), graph).text, True
+        except NotIdentifiable as reason:
+            latents = tuple(v for v in spec.nodes if v not in graph.index)
+            diagram = Diagram(spec.nodes, spec.directed, spec.bidirected, latents)
+            return f"{reason}\n{advice(reason, diagram, among)}", False
+
+    # ---- what is wrong
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Every mistake, and every query that is not identifiable."""
+        if isinstance(self._checked, CausalcError):
+            return tuple(self._mistakes(self._checked))
+        return tuple(
+            Finding(query.span, text, "warning")
+            for _, query, text, good in self.verdicts
+            if not good
+        )
+
+    def _mistakes(self, error: CausalcError) -> Iterator[Finding]:
+        start = self.script.graph if self.script else None
+        top = start.span if start else Span(0, min(1, len(self.source.text)))
+        if not isinstance(error, LanguageError):
+            yield Finding(top, str(error), "error")
+            return
+        for message, source in error.found:
+            text = "\n".join(filter(None, (message.headline(), message.remedy())))
+            if source.text != self.source.text:
+                yield Finding(top, f"{source.place(message.span)}: {text}", "error")
+            else:
+                yield Finding(message.span, text, "error")
+
+    # ---- what stands where
+
+    @cached_property
+    def mentions(self) -> tuple[Mention, ...]:
+        """Every name of a variable or a query, where the text is a script."""
+        if self.script is None:
+            return ()
+        found = {m.span: m for s in self.script.statements for m in _mentions(s)}
+        variables = {m.text for m in found.values() if m.sort == "variable"}
+        for s in self.script.statements:
+            if not isinstance(s, DataStatement | SampleStatement):
+                continue
+            for (name, _), span in zip(s.options, s.option_spans, strict=False):
+                if name in variables and name not in ("n", "seed", "split"):
+                    found[span] = Mention(name, span, "variable")
+        return tuple(sorted(found.values(), key=lambda m: m.span.start))
+
+    def at(self, offset: int) -> Mention | None:
+        """The name that stands at a place."""
+        return next((m for m in self.mentions if m.span.start <= offset <= m.span.end), None)
+
+    def definition(self, offset: int) -> Span | None:
+        """Where the name at a place is introduced: in the graph, or by its ``query``."""
+        here = self.at(offset)
+        if here is None or self.script is None:
+            return None
+        if here.sort == "query":
+            names = [s.name for s in self.script.queries]
+            names += [s.name for s in self.script.estimates]
+            return next((name.span for name in names if name.text == here.text), None)
+        return next(m.span for m in self.mentions if (m.text, m.sort) == (here.text, here.sort))
+
+    def renamed(self, offset: int, new: str) -> tuple[tuple[Span, str], ...]:
+        """The replacements that rename what stands at a place; raises ``CausalcError`` where they clash."""
+        here = self.at(offset)
+        if here is None:
+            raise CausalcError("there is no variable or query here to rename")
+        if not new.strip() or any(not c.isprintable() for c in new):
+            raise CausalcError("the new name is empty or has invisible characters")
+        if any(m.text == new and m.sort == here.sort for m in self.mentions):
+            raise CausalcError(f"`{new}` is taken; choose another name")
+        same = [m for m in self.mentions if (m.text, m.sort) == (here.text, here.sort)]
+        return tuple((m.span, name_text(new)) for m in same)
+
+    def hover(self, offset: int) -> tuple[Span, str] | None:
+        """What there is to say, in Markdown, about a query, a variable or a keyword at a place."""
+        here = self.at(offset)
+        if here is not None and here.sort == "variable" and not self._query_at(offset, True):
+            return here.span, self._about(here.text)
+        asked = self._query_at(offset, False)
+        if asked:
+            span = asked[0][0].span
+            return span, "\n\n".join(_markdown(q, text, good) for _, q, text, good in asked)
+        if here is not None and here.sort == "variable":
+            return here.span, self._about(here.text)
+        found = next(
+            (w for w in WORD.finditer(self.source.text) if w.start() <= offset < w.end()), None
+        )
+        if found and found[0] in KEYWORDS:
+            return Span(*found.span()), KEYWORDS[found[0]]
+        return None
+
+    def _query_at(self, offset: int, inside: bool) -> list[tuple[Statement, Query, str, bool]]:
+        """The queries of the statement at a place; ``inside`` asks for the place to be in P(...) itself."""
+        return [
+            v
+            for v in self.verdicts
+            if (span := v[1].span if inside else v[0].span).start <= offset < span.end
+        ]
+
+    def _about(self, name: str) -> str:
+        assert self.script is not None
+        kind = next(
+            (call_text(s.kind) for s in self.script.variables if name in map(str, s.names)), None
+        )
+        lines = [f"**{name}**" + (f" : `{kind}`" if kind else "")]
+        graph = self.graph
+        if graph is not None and name in graph.index:
+            v = graph.index[name]
+            for label, mask in (
+                ("caused by", graph.parents[v]),
+                ("causes", graph.children[v]),
+                ("confounded with", graph.siblings[v]),
+            ):
+                if mask:
+                    lines.append(f"{label} " + ", ".join(graph.order[w] for w in bits(mask)))
+        elif graph is not None:
+            lines.append("never measured")
+        return "  \n".join(lines)
+
+    def symbols(self) -> tuple[tuple[str, str, Span], ...]:
+        """Name, sort and place of each statement that has a name; and the graph."""
+        if self.script is None:
+            return ()
+        found = []
+        for s in self.script.statements:
+            sort = type(s).__name__.removesuffix("Statement").lower()
+            names = [
+                getattr(s, "name", None),
+                *getattr(s, "names", ()),
+                getattr(s, "variable", None),
+            ]
+            labels = [str(n) for n in names if n is not None]
+            if labels or sort in ("graph", "train"):
+                found.append((", ".join(labels) or sort, sort, s.span))
+        return tuple(found)
+
+    # ---- what may stand there
+
+    def completions(self, offset: int) -> tuple[tuple[str, str], ...]:
+        """Words that may be meant at a place, each with its sort, also in a text that is not finished."""
+        text = self.source.text
+        start = offset
+        while start and (text[start - 1].isalnum() or text[start - 1] in "_."):
+            start -= 1
+        before = text[:start].rstrip(" \t")
+        statement = next(
+            (
+                w[0]
+                for w in reversed(list(WORD.finditer(before)))
+                if w[0] in KEYWORDS and w[0] not in ("do", "to")
+            ),
+            "",
+        )
+        match statement, before[-1:]:
+            case "var", ":":
+                return tuple((k, "kind") for k in KINDS)
+            case "check", ":":
+                return tuple((k, "check") for k in CHECKS)
+            case "model", "=":
+                return tuple((k, "family") for k in FAMILIES)
+            case "data", "=":
+                return tuple((k, "source") for k in SOURCES)
+            case "query", "=":
+                return (("P", "distribution"),)
+            case "estimate", "=" | "-" | "+" | "*" | "/":
+                return tuple((k, "moment") for k in ("E", "Var", "Pr"))
+        names, queries = self._names(start)
+        if statement in ("check", "sample") and before.endswith(statement):
+            return tuple((q, "query") for q in queries)
+        words: list[tuple[str, str]] = [(name_text(v), "variable") for v in names]
+        inside = before.count("(") > before.count(")") or before.count("{") > before.count("}")
+        words += [("do", "keyword")] if inside else [(k, "keyword") for k in KEYWORDS]
+        return tuple(words)
+
+    def _names(self, offset: int) -> tuple[list[str], list[str]]:
+        """The variables and the queries, read off the tokens where the text is no script."""
+        if self.script is not None:
+            return (
+                list(dict.fromkeys(m.text for m in self.mentions if m.sort == "variable")),
+                [s.name.text for s in self.script.queries],
+            )
+        text = self.source.text
+        block = re.search(r"\bgraph\b[^{]*\{([^}]*)", text)
+        names = [w for w in WORD.finditer(block[1]) if w[0] not in KEYWORDS] if block else []
+        queries = [m[1] for m in re.finditer(r"\bquery\s+([^\W\d]\w*)", text)]
+        plain = (w[0].strip("`").replace("``", "`") for w in names)
+        return list(dict.fromkeys(plain)), list(dict.fromkeys(queries))
+
+
+def _markdown(query: Query, text: str, good: bool) -> str:
+    if good:
+        return f"`{query}` is identifiable\n```\n= {text}\n```"
+    return f"`{query}` is not identifiable\n```\n{text}\n```"
+
+
+def _queries(statement: Statement) -> Iterator[Query]:
+    if isinstance(statement, QueryStatement):
+        yield statement.query
+    elif isinstance(statement, EstimateStatement):
+        yield from (node.query for node in _walk(statement) if isinstance(node, Moment))
+
+
+def _mentions(statement: Statement) -> Iterator[Mention]:
+    """The names in a statement; those of data sets and diagnostics are neither variables nor queries."""
+    sort = type(statement).__name__
+    own: Name | None = None
+    if sort in ("QueryStatement", "EstimateStatement", "DataStatement"):
+        own = statement.name  # type: ignore[union-attr]
+    elif sort in ("CheckStatement", "SampleStatement"):
+        own = statement.query  # type: ignore[union-attr, assignment]
+    for node in _walk(statement):
+        if isinstance(node, Name) and node.span != NOWHERE:
+            if node is own:
+                if sort != "DataStatement":
+                    yield Mention(node.text, node.span, "query")
+            elif sort != "CheckStatement":
+                yield Mention(node.text, node.span, "variable")
+
+
+def _walk(node: object) -> Iterator[object]:
+    """A node of the syntax tree and all below it, in order."""
+    if isinstance(node, tuple):
+        for item in node:
+            yield from _walk(item)
+    elif is_dataclass(node) and not isinstance(node, Source):
+        yield node
+        for field in fields(node):
+            yield from _walk(getattr(node, field.name))
