@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -403,7 +404,9 @@ def _pairs(
         for y in drawn
         if not schema[y].discrete and schema[y].name != "image"
     }
-    numbers = list(_numbers(numeric).items())[:PAIRS]
+    parts = [list(_numbers({y: pair}).items()) for y, pair in numeric.items()]
+    turns = zip_longest(*parts)  # the first number of each outcome before the second of any
+    numbers = [item for turn in turns for item in turn if item is not None][:PAIRS]
     made = []
     for i, (one, (a, b)) in enumerate(numbers):
         for two, (c, d) in numbers[i + 1 :]:

@@ -312,6 +312,11 @@ class Graph:
 
         return to_text(self)
 
+    def _repr_svg_(self) -> str:
+        from causalc.compiler.drawing import draw
+
+        return draw(self)
+
 
 def _cycle(nodes: tuple[str, ...], after: list[list[int]], waiting: list[int]) -> str:
     """One cycle among the vertices that never became ready, as ``A -> B -> A``."""
