@@ -15,12 +15,13 @@ from html import escape
 import numpy as np
 from markupsafe import Markup
 
-from causalc.compiler.drawing import clean, fitted, svg, width_of
+from causalc.compiler.drawing import clean, shortened, svg, width_of
 
 WIDTH, HEIGHT = 300.0, 170.0
 LEFT, BOTTOM, TOP = 8.0, 22.0, 8.0
 MOST_LEVELS = 14
 BINS = 24
+WHOLE = 40  # most bins for whole numbers
 DOTS = 400
 STYLE = """\
 svg.cg .a{fill:var(--a);fill-opacity:.55;stroke:var(--a);stroke-width:1}
@@ -70,7 +71,7 @@ def bars(levels: Sequence[object], groups: Mapping[str, np.ndarray], name: str) 
     top = max(float(np.max(s)) for s in shares.values()) or 1.0
     parts, y = [], TOP
     for i, label in enumerate(labels):
-        text = fitted(str(label), widest)[0]
+        text = shortened(clean(label), widest)
         parts.append(_text(gutter - 4, y + row / 2 + 1, text, "end"))
         for j, share in enumerate(shares.values()):
             w, at = room * float(share[i]) / top, y + 13 * j
@@ -103,30 +104,35 @@ def histogram(groups: Mapping[str, np.ndarray], name: str) -> Markup:
 
     The range leaves out the farthest half percent at each end, so that one value does not flatten the rest.
     """
-    every = np.concatenate(list(groups.values()))
-    low, high = np.quantile(every, [0.005, 0.995])
-    if not high > low:
-        low, high = float(low) - 0.5, float(high) + 0.5
-    edges = np.linspace(low, high, BINS + 1)
+    edges = _edges(np.concatenate(list(groups.values())))
+    bins, low, high = len(edges) - 1, float(edges[0]), float(edges[-1])
     heights = {g: _density(v, edges) for g, v in groups.items()}
     top = max(float(h.max()) for h in heights.values()) or 1.0
     base, room = HEIGHT - BOTTOM, HEIGHT - BOTTOM - TOP
-    xs = LEFT + (WIDTH - 2 * LEFT) * np.arange(BINS + 1) / BINS
+    xs = LEFT + (WIDTH - 2 * LEFT) * np.arange(bins + 1) / bins
     parts = [f'<path class="axis" d="M{LEFT} {base}H{WIDTH - LEFT}"/>']
     for j, h in enumerate(heights.values()):
         ys = base - room * h / top
-        steps = "".join(f"L{xs[i]:.1f} {ys[i]:.1f}H{xs[i + 1]:.1f}" for i in range(BINS))
+        steps = "".join(f"L{xs[i]:.1f} {ys[i]:.1f}H{xs[i + 1]:.1f}" for i in range(bins))
         parts.append(f'<path class="{"ab"[j]}" d="M{xs[0]:.1f} {base}{steps}V{base}"/>')
     parts += [
-        _text(LEFT, HEIGHT - 6, number(float(low)), "start"),
+        _text(LEFT, HEIGHT - 6, number(low), "start"),
         _text(WIDTH / 2, HEIGHT - 6, name),
-        _text(WIDTH - LEFT, HEIGHT - 6, number(float(high)), "end"),
+        _text(WIDTH - LEFT, HEIGHT - 6, number(high), "end"),
     ]
     said = "; ".join(
         f"{g}: mean {number(float(v.mean()))}, standard deviation {number(float(v.std()))}"
         for g, v in groups.items()
     )
     return _frame(parts, f"Histogram of {name}. {said}")
+
+
+def _edges(values: np.ndarray) -> np.ndarray:
+    """Bins over all but the farthest half percent at each end; whole numbers get a bin each, if they are few."""
+    low, high = _range(values)
+    if high - low <= WHOLE and (values == np.round(values)).all():
+        return np.arange(np.floor(low) - 0.5, np.ceil(high) + 1)
+    return np.linspace(low, high, BINS + 1)
 
 
 def _density(values: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -252,10 +252,20 @@ def report(
 ) -> int:
     """Write one HTML file on the script: what was asked, how it was answered, what came out."""
     job = compiled(script, strategy)
+    path = out or Path("target") / script.stem / "report.html"
     if job.program is None and job.refused:
-        return refusals(job)
-    trained = _train(job, data, store, quiet, **given)
-    _reported(trained, out or Path("target") / script.stem / "report.html")
+        return _hedges(job, path)
+    _reported(_train(job, data, store, quiet, **given), path)
+    return refusals(job)
+
+
+def _hedges(job: Job, path: Path) -> int:
+    """The page of a script in which nothing is identifiable: its hedges."""
+    from causalc.compiler.page import page
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page(job.path.name, {}, job.refused, job.graph), encoding="utf-8")
+    click.echo(f"wrote {os.path.normpath(path)}: the hedges, nothing was trained", err=True)
     return refusals(job)
 
 

@@ -232,12 +232,17 @@ def _settings(trained: Trained, query: str, columns: Columns, seed: int) -> Iter
     fixed = trained.fixed(query)
     wanted = [s.values for s in trained.job.samples if s.query == query and s.values]
     free = [name for name in question.free if name in columns]
-    chosen: list[Values] = [*wanted, *(v for v in _chosen(free, columns, seed) if v not in wanted)]
+    chosen: list[Values] = [*wanted]
+    chosen += [v for v in _chosen(free, columns, seed) if not any(_same(v, w) for w in wanted)]
     image = any(columns.schema[y].name == "image" for y in question.outcomes)
     for i, values in enumerate(chosen[:MOST]):
         frame = trained.sample(query, PICTURES if image else DRAWS, seed + i, values)
         given = {**fixed, **{n: trained.read(n, v) for n, v in values.items()}}
         yield _setting(trained, query, frame, given, columns)
+
+
+def _same(a: Values, b: Values) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
 def _chosen(free: Sequence[str], columns: Columns, seed: int) -> Iterator[Values]:

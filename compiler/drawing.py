@@ -170,15 +170,15 @@ def fitted(name: str, widest: float = WIDEST) -> tuple[str, ...]:
         if first and second and (best is None or _longer(first, second) < _longer(*best)):
             best = (first, second)
     if best is not None and _longer(*best) <= 1.5 * widest:
-        return tuple(_shortened(part, widest) for part in best)
-    return (_shortened(text, widest),)
+        return tuple(shortened(part, widest) for part in best)
+    return (shortened(text, widest),)
 
 
 def _longer(a: str, b: str) -> float:
     return max(width_of(a), width_of(b))
 
 
-def _shortened(text: str, widest: float) -> str:
+def shortened(text: str, widest: float) -> str:
     """The text with its middle replaced by an ellipsis, so that both ends can be told."""
     if width_of(text) <= widest:
         return text

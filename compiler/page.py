@@ -19,7 +19,7 @@ from causalc.compiler.drawing import STYLE, Marks, Picture, clean, draw, in_word
 from causalc.compiler.graph import Graph
 from causalc.compiler.identify import Derivation, NotIdentifiable, Step, describe
 from causalc.compiler.notation import Style, write
-from causalc.compiler.words import Reading, listed, read
+from causalc.compiler.words import Reading, listed, read, words_of_refusal
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -166,9 +166,8 @@ def shown(name: str, estimand: Estimand, drawn: Picture) -> ShownQuery:
 def not_shown(name: str, reason: NotIdentifiable, drawn: Picture) -> ShownQuery:
     """A query that is not identifiable, with its hedge."""
     hedge = draw(drawn, hedge_marks(reason, drawn.graph), alone=False)
-    reading = Reading(
-        "This query cannot be answered from such data.", tuple(str(reason).split("\n")), (), ()
-    )
+    _, headline, *lines = words_of_refusal(reason).split("\n")
+    reading = Reading(headline, (" ".join(line.strip() for line in lines),), (), ())
     return ShownQuery(
         name,
         reason.query,

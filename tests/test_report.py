@@ -1,9 +1,12 @@
 """Readers of an estimand (words, drawn derivations, HTML, JSON) and the report: true, escaped, self-contained."""
 
+import base64
+import io
 import itertools
 import json
 import random
 import re
+import shlex
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
@@ -14,8 +17,10 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import causalc
+from causalc import charts
 from causalc.cli import main
 from causalc.compiler.estimand import Node, Prob, Sum, postorder
 from causalc.compiler.graph import Graph, bits
@@ -310,7 +315,7 @@ def test_a_report_is_inert_whole_and_small(made: str) -> None:
     text = " ".join(" ".join(found.words).split())
     for part in (
         "P(Y, S, `<b>count` | do(X))",
-        "not identifiable",
+        "Not identifiable",
         "hedge",
         "Plan and models",
         "Comparison with the naive conditional",
@@ -356,6 +361,66 @@ def test_rows_alike() -> None:
     index, said = alike(data, {"a": 1, "b": 50.0})
     assert {47, 49, 51, 53} < set(index.tolist()) <= {45, 47, 49, 51, 53, 55}
     assert len(index) == 5 and "nearest in b" in said
+
+
+def test_charts_say_what_they_show() -> None:
+    shares = {"do": np.full(40, 1 / 40), "rows": np.eye(40)[3]}
+    long = [f"a level with a very long name, number {i}" for i in range(40)]
+    few = ET.fromstring(charts.bars(long, shares, "V"))
+    assert "27 others 67.5%" in few.get("aria-label", "")
+    assert sum(
+        float(s) for s in re.findall(r"([\d.]+)%", few.get("aria-label", ""))
+    ) == pytest.approx(200, abs=1)
+    whole = ET.fromstring(
+        charts.histogram({"do": np.array([1, 2, 2, 3]), "rows": np.array([2])}, "V")
+    )
+    assert "do: mean 2, standard deviation 0.707; rows: mean 2" in whole.get("aria-label", "")
+    paths = [p.get("d", "") for p in whole.iter() if p.get("class") in ("a", "b")]
+    assert [len(re.findall("H", path)) for path in paths] == [3, 3], "a bin for each whole number"
+    ET.fromstring(charts.histogram({"do": np.zeros(5)}, "V"))
+    cloud = ET.fromstring(charts.cloud({"do": (np.arange(5.0), np.arange(5.0))}, ("a", "b")))
+    assert "correlation 1.00" in cloud.get("aria-label", "")
+
+
+def test_loss_curves_are_cut_where_training_starts_again() -> None:
+    steps = [10.0, 20.0, 30.0, 10.0, 20.0]
+    points = [{"step": s, "loss": s, "held_out": 50 - s} for s in steps]
+    one, two = (ET.fromstring(curve).get("aria-label") for curve in charts.curves(points, "M"))
+    assert "(part 1 of 2)" in str(one) and "best 20 at step 30" in str(one)
+    assert "best 30 at step 20" in str(two)
+    assert (
+        charts.curves([{"rows": 3.0}, {"step": 1.0, "loss": 1.0, "held_out": float("nan")}], "M")
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("n", "h", "w", "c"), [(1, 4, 4, 1), (40, 8, 8, 3), (3, 300, 300, 3), (2, 5, 5, 4)]
+)
+def test_images_become_one_picture(n: int, h: int, w: int, c: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (n, h, w, c)).astype(np.uint8)
+    ((tag, found),) = Page(charts.images(pixels, 'a "b" <c>')).tags
+    assert tag == "img" and found["alt"] == 'a "b" <c>'
+    picture = Image.open(io.BytesIO(base64.b64decode((found["src"] or "").partition(",")[2])))
+    assert picture.width <= 512
+    if n == 40:
+        assert np.array_equal(np.asarray(picture)[1:9, 1:9], pixels[0])
+
+
+def test_where_nothing_is_identifiable_the_report_is_the_hedge(tmp_path: Path) -> None:
+    (tmp_path / "bow.causal").write_text("graph { X -> Y; X <-> Y }\nquery q = P(Y | do(X))\n")
+    with pytest.raises(SystemExit) as stop:
+        main(["report", str(tmp_path / "bow.causal"), "-o", str(tmp_path / "bow.html")])
+    assert stop.value.code == 2
+    assert "witness is a hedge" in " ".join(check_page((tmp_path / "bow.html").read_text()).words)
+
+
+def test_the_documentation_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "report.md").read_text(encoding="utf-8")
+    command, _, rest = text.partition("$ causalc ")[2].partition("\n")
+    with pytest.raises(SystemExit):
+        main(shlex.split(command))
+    assert capsys.readouterr().out == rest.partition("```")[0]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
