@@ -6,12 +6,12 @@ escaped, all colours follow the reader's light or dark setting, and what a colou
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from xml.sax.saxutils import escape, quoteattr
 
 from causalc.compiler.graph import Graph
@@ -293,7 +293,7 @@ def arrow(course: Sequence[Point]) -> str:
     tip = (end[0] - HEAD + 1, end[1])
     points = [*course[:-1], tip]
     path = [f"M{x0:.1f} {y0:.1f}"]
-    for i, (a, b) in enumerate(itertools.pairwise(points)):
+    for i, (a, b) in enumerate(pairwise(points)):
         if i % 2:  # through a layer
             path.append(f"L{b[0]:.1f} {b[1]:.1f}")
             continue
@@ -335,13 +335,13 @@ Curve = tuple[Point, Point, Point, Point]
 
 def _arcs(pairs: Sequence[Edge], layout: Layout) -> dict[Edge, Curve]:
     """An arc for each pair: of several bulges to both sides, the one that runs over the fewest boxes and arcs."""
-    lines = list(layout.courses.values())
+    pieces = [piece for course in layout.courses.values() for piece in pairwise(course)]
     taken: list[list[Point]] = []
     arcs: dict[Edge, Curve] = {}
     for pair in sorted(pairs, key=lambda p: _distance(layout.boxes[p[0]], layout.boxes[p[1]])):
         a, b = layout.boxes[pair[0]], layout.boxes[pair[1]]
         others = [box for name, box in layout.boxes.items() if name not in pair]
-        best = min(_bulges(a, b), key=lambda c: _badness(c, others, taken, lines, layout))
+        best = min(_bulges(a, b), key=lambda c: _badness(c, others, taken, pieces, layout))
         arcs[pair] = best
         taken.append([_at(best, (i + 0.5) / SAMPLES) for i in range(SAMPLES)])
     return {pair: arcs[pair] for pair in pairs}
@@ -371,16 +371,16 @@ def _badness(
     curve: Curve,
     others: Sequence[Box],
     taken: Sequence[Sequence[Point]],
-    lines: Sequence[Sequence[Point]],
+    pieces: Sequence[tuple[Point, Point]],
     layout: Layout,
 ) -> float:
     points = [_at(curve, (i + 0.5) / SAMPLES) for i in range(SAMPLES)]
     covered = sum(box.inside(p, 5.0) for box in others for p in points)
     near = sum(_near(p, q) for arc in taken for p, q in zip(points, arc, strict=True))
     near += sum(_near(p, q) for arc in taken for p, q in zip(points, reversed(arc), strict=True))
-    crossed = sum(_crosses(points, line) for line in lines)
+    crossed = _crosses(points, pieces)
     outside = sum(max(0.0, -p[1], p[1] - layout.height, -p[0], p[0] - layout.width) for p in points)
-    length = sum(math.dist(p, q) for p, q in itertools.pairwise(points))
+    length = sum(math.dist(p, q) for p, q in pairwise(points))
     return 40 * covered + 6 * near + 8 * crossed + 0.012 * outside + 0.03 * length
 
 
@@ -388,17 +388,24 @@ def _near(p: Point, q: Point) -> bool:
     return abs(p[0] - q[0]) < 12 and abs(p[1] - q[1]) < 12
 
 
-def _crosses(points: Sequence[Point], line: Sequence[Point]) -> int:
-    """How often two polylines cross; every fourth point of the first."""
+def _crosses(points: Sequence[Point], pieces: Sequence[tuple[Point, Point]]) -> int:
+    """How many straight pieces, each from left to right, a polyline crosses; every fourth point of it."""
     coarse = [*points[::4], points[-1]]
     return sum(
-        _cut(p, q, r, s) for p, q in itertools.pairwise(coarse) for r, s in itertools.pairwise(line)
+        _cut(p, q, r, s)
+        for p, q in pairwise(coarse)
+        for r, s in _between_x(pieces, min(p[0], q[0]), max(p[0], q[0]))
     )
 
 
+def _between_x(
+    pieces: Sequence[tuple[Point, Point]], low: float, high: float
+) -> list[tuple[Point, Point]]:
+    return [piece for piece in pieces if piece[1][0] >= low and piece[0][0] <= high]
+
+
 def _cut(p: Point, q: Point, r: Point, s: Point) -> bool:
-    if max(p[0], q[0]) < min(r[0], s[0]) or max(r[0], s[0]) < min(p[0], q[0]):
-        return False
+    """Whether two straight pieces cross."""
 
     def side(a: Point, b: Point, c: Point) -> bool:
         return (b[0] - a[0]) * (c[1] - a[1]) > (b[1] - a[1]) * (c[0] - a[0])
@@ -423,8 +430,7 @@ def _between(c: Curve, low: float, high: float) -> Curve:
         points = list(c)
         for w in (r, s, t):
             points = [
-                ((1 - w) * p[0] + w * q[0], (1 - w) * p[1] + w * q[1])
-                for p, q in itertools.pairwise(points)
+                ((1 - w) * p[0] + w * q[0], (1 - w) * p[1] + w * q[1]) for p, q in pairwise(points)
             ]
         return points[0]
 

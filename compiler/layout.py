@@ -8,6 +8,7 @@ order and size allow to the middle of its neighbours, which is isotonic regressi
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -200,12 +201,14 @@ def _crossings(a: _Item, b: _Item, near: _Near, at: Mapping[_Item, float]) -> in
 def _cost(rows: Sequence[Sequence[_Item]], after: _Near, bonds: Sequence[Edge]) -> float:
     """Crossings, and how far apart tied boxes of one layer are."""
     at = {v: float(i) for row in rows for i, v in enumerate(row)}
-    crossings = sum(
-        _crossings(row[i], row[j], after, at)
-        for row in rows
-        for i in range(len(row))
-        for j in range(i + 1, len(row))
-    )
+    crossings = 0
+    for row in rows:
+        passed: list[float] = []  # where the links of the boxes above end, in order
+        for v in row:
+            ends = [at[u] for u in after[v]]
+            crossings += sum(len(passed) - bisect_right(passed, end) for end in ends)
+            for end in ends:
+                insort(passed, end)
     return crossings + sum(abs(at[a] - at[b]) - 1 for a, b in bonds) / 4
 
 
