@@ -169,7 +169,7 @@ def fitted(name: str, widest: float = WIDEST) -> tuple[str, ...]:
         first, second = "".join(pieces[:i]).rstrip(), "".join(pieces[i:])
         if first and second and (best is None or _longer(first, second) < _longer(*best)):
             best = (first, second)
-    if best is not None and _longer(*best) <= 1.5 * widest:
+    if best is not None:
         return tuple(shortened(part, widest) for part in best)
     return (shortened(text, widest),)
 
