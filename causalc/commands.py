@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from causalc.compiler.answer import Estimand
     from causalc.compiler.graph import Graph
     from causalc.compiler.identify import NotIdentifiable
+    from causalc.compiler.remedies import Diagram, Remedies
     from causalc.program import Program
     from causalc.script import Job
 
@@ -142,7 +144,7 @@ def show(script: str, edges: str | None, query: str | None, form: str) -> int:
 
     if edges is not None and form in FORMS:
         found, refused, graph = _asked(script, edges)
-        click.echo(shown(form, script, found, refused, graph))
+        click.echo(shown(form, script, found, refused, graph, _remedies(refused, graph)))
         return 2 if refused else 0
     if edges is not None:
         from causalc.advice import advised
@@ -159,7 +161,8 @@ def show(script: str, edges: str | None, query: str | None, form: str) -> int:
     if form in FORMS:
         found = {n: e for n, e in job.estimands.items() if query in (None, n)}
         refused = {n: r for n, r in job.refused.items() if query in (None, n)}
-        click.echo(shown(form, Path(script).name, found, refused, job.graph))
+        helps = _remedies(refused, job.diagram())
+        click.echo(shown(form, Path(script).name, found, refused, job.graph, helps))
         return 2 if refused else 0
     if query is not None and query in job.refused:
         return refusals(replace(job, refused={query: job.refused[query]}))
@@ -171,6 +174,15 @@ def show(script: str, edges: str | None, query: str | None, form: str) -> int:
         if query in (None, name):
             click.echo(_shown(estimand, form))
     return refusals(job) if query is None else 0
+
+
+def _remedies(
+    refused: Mapping[str, NotIdentifiable], diagram: Diagram | Graph
+) -> dict[str, Remedies]:
+    """What would help each query that is not identifiable."""
+    from causalc.advice import advice
+
+    return {name: advice(reason, diagram, len(refused)) for name, reason in refused.items()}
 
 
 def _asked(query: str, edges: str) -> tuple[dict[str, Estimand], dict[str, NotIdentifiable], Graph]:

@@ -261,10 +261,12 @@ def report(
 
 def _hedges(job: Job, path: Path) -> int:
     """The page of a script in which nothing is identifiable: its hedges."""
+    from causalc.advice import advice
     from causalc.compiler.page import page
 
+    helps = {n: str(advice(r, job.diagram(), len(job.refused))) for n, r in job.refused.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(job.path.name, {}, job.refused, job.graph), encoding="utf-8")
+    path.write_text(page(job.path.name, {}, job.refused, job.graph, helps), encoding="utf-8")
     click.echo(f"wrote {os.path.normpath(path)}: the hedges, nothing was trained", err=True)
     return refusals(job)
 

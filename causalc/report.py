@@ -20,6 +20,7 @@ import numpy as np
 from markupsafe import Markup
 
 from causalc import __version__, charts
+from causalc.advice import advice
 from causalc.checks import Finding, run_checks
 from causalc.compiler.checked import CheckedCheck
 from causalc.compiler.page import ShownQuery, environment, shown_queries
@@ -111,7 +112,9 @@ def report(trained: Trained, draws: int = 10_000) -> str:
     """The report as HTML."""
     job, seed = trained.job, int(trained.options.get("seed", 0))
     columns, plan = trained.columns(), trained.program.plan
-    shown = {q.name: q for q in shown_queries(trained.program.estimands, job.refused, job.graph)}
+    helps = {n: str(advice(r, job.diagram(), len(job.refused))) for n, r in job.refused.items()}
+    queries = shown_queries(trained.program.estimands, job.refused, job.graph, helps)
+    shown = {q.name: q for q in queries}
     declared = [s.name.text for s in job.script.queries]
     findings = _findings(trained, columns, seed)
     sections = [

@@ -19,7 +19,7 @@ from causalc.compiler.drawing import STYLE, Marks, Picture, clean, draw, in_word
 from causalc.compiler.graph import Graph
 from causalc.compiler.identify import Derivation, NotIdentifiable, Step, describe
 from causalc.compiler.notation import Style, write
-from causalc.compiler.words import Reading, listed, read, words_of_refusal
+from causalc.compiler.words import OFTEN, Reading, listed, read, words_of_refusal
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -129,19 +129,26 @@ def page(
     estimands: Mapping[str, Estimand],
     refused: Mapping[str, NotIdentifiable],
     graph: Graph,
+    remedies: Mapping[str, str] | None = None,
 ) -> str:
-    """One self-contained HTML page on the queries of one graph, those that are not identifiable too."""
-    queries = shown_queries(estimands, refused, graph)
+    """One self-contained HTML page on the queries of one graph, those that are not identifiable too.
+
+    ``remedies`` say what would help the latter, by query.
+    """
+    queries = shown_queries(estimands, refused, graph, remedies)
     return _environment().get_template("queries.html.j2").render(title=title, queries=queries)
 
 
 def shown_queries(
-    estimands: Mapping[str, Estimand], refused: Mapping[str, NotIdentifiable], graph: Graph
+    estimands: Mapping[str, Estimand],
+    refused: Mapping[str, NotIdentifiable],
+    graph: Graph,
+    remedies: Mapping[str, str] | None = None,
 ) -> list[ShownQuery]:
     """The queries as pages show them."""
-    drawn = picture(graph)
+    drawn, helps = picture(graph), remedies or {}
     found = [shown(name, estimand, drawn) for name, estimand in estimands.items()]
-    return found + [not_shown(name, reason, drawn) for name, reason in refused.items()]
+    return found + [not_shown(n, reason, drawn, helps.get(n, "")) for n, reason in refused.items()]
 
 
 def shown(name: str, estimand: Estimand, drawn: Picture) -> ShownQuery:
@@ -163,11 +170,13 @@ def shown(name: str, estimand: Estimand, drawn: Picture) -> ShownQuery:
     )
 
 
-def not_shown(name: str, reason: NotIdentifiable, drawn: Picture) -> ShownQuery:
+def not_shown(name: str, reason: NotIdentifiable, drawn: Picture, remedies: str = "") -> ShownQuery:
     """A query that is not identifiable, with its hedge."""
     hedge = draw(drawn, hedge_marks(reason, drawn.graph), alone=False)
-    _, headline, *lines = words_of_refusal(reason).split("\n")
-    reading = Reading(headline, (" ".join(line.strip() for line in lines),), (), ())
+    _, headline, *lines = words_of_refusal(reason, "-").split("\n")
+    witness = " ".join(line.strip() for line in lines[:-1])
+    helps = (remedies or OFTEN).split("\n")
+    reading = Reading(headline, (witness, *(line.strip() for line in helps)), (), ())
     return ShownQuery(
         name,
         reason.query,

@@ -13,7 +13,10 @@ from causalc.compiler.words import read
 
 
 def record(
-    estimands: Mapping[str, Estimand], refused: Mapping[str, NotIdentifiable], graph: Graph
+    estimands: Mapping[str, Estimand],
+    refused: Mapping[str, NotIdentifiable],
+    graph: Graph,
+    remedies: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The graph, and each query with its estimand and derivation, or with its hedge."""
     found = [{"name": name, **of_estimand(e)} for name, e in estimands.items()]
@@ -23,7 +26,11 @@ def record(
             "directed": [list(edge) for edge in graph.directed],
             "bidirected": [list(edge) for edge in graph.bidirected],
         },
-        "queries": found + [{"name": name, **of_refusal(r)} for name, r in refused.items()],
+        "queries": found
+        + [
+            {"name": name, **of_refusal(r), "remedies": (remedies or {}).get(name)}
+            for name, r in refused.items()
+        ],
     }
 
 

@@ -6,6 +6,7 @@ is given only where the formula has the form and the graph meets the criterion o
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from causalc.compiler.notation import Scope
 
 LONGEST = 60  # lines of a reading; beyond it the recipe says it better
 INDENT = "  "
+OFTEN = "What often helps: to measure a confounder behind one of the <-> edges inside the hedge, or an experiment."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,8 @@ def words(estimand: Estimand) -> str:
     return f"{estimand.question.text}\n{read(estimand)}"
 
 
-def words_of_refusal(reason: NotIdentifiable) -> str:
-    """What a hedge means, in words."""
+def words_of_refusal(reason: NotIdentifiable, remedies: str = "") -> str:
+    """What a hedge means, in words; ``remedies`` are lines on what would help, where they were looked for."""
     forest, sub = reason.hedge.forest, reason.hedge.subforest
     apart = listed(name for name in forest if name not in sub)
     return (
@@ -51,8 +53,7 @@ def words_of_refusal(reason: NotIdentifiable) -> str:
         f"{INDENT}The witness is a hedge: {listed(forest)} hang together through unmeasured causes,\n"
         f"{INDENT}and {listed(sub)} by itself does so too: what setting {apart} does to {listed(sub)} cannot be\n"
         f"{INDENT}told from what confounds them.\n"
-        f"{INDENT}What would help: measure a confounder behind one of the <-> edges among {listed(forest)}, "
-        "or run an experiment."
+        f"{textwrap.indent(remedies or OFTEN, INDENT)}"
     )
 
 
