@@ -395,7 +395,14 @@ def from_gml(text: str) -> Graph:
     for label in ("label", "id"):
         try:
             return from_networkx(nx.parse_gml(text, label=label))
-        except (nx.NetworkXError, ValueError, TypeError, KeyError, IndexError) as error:
+        except (
+            nx.NetworkXError,
+            AttributeError,
+            ValueError,
+            TypeError,
+            KeyError,
+            IndexError,
+        ) as error:
             reason = str(error)
             if "no 'label' attribute" not in reason:
                 break

@@ -94,7 +94,8 @@ def _function(p: Place) -> Message | None:
     """``log(E(...))`` and ``do(X = f(Z))``, which are no counterfactuals."""
     if p.here is None or p.here.text != "(" or p.last is None or p.last.kind != "word":
         return None
-    outer = [i for i, word in enumerate(p.before) if p.open_brackets[-1:] == (word,)]
+    innermost = p.open_brackets[-1:]
+    outer = [i for i, word in enumerate(p.before) if innermost == (word,)]
     if p.last.text in ("E", "Var", "Pr") and outer and outer[0] > 0:
         function = p.before[outer[0] - 1]
         return m.UnknownMoment(function.span, function.text)

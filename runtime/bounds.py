@@ -21,6 +21,7 @@ from causalc.runtime.seal import read_json
 
 _DEEPEST = 256  # layers
 _WIDEST = 1 << 20  # numbers side by side
+_MOST_EVALUATIONS = 1000  # of the network, a sample: as many as any sampler has use for
 
 
 def check(family: str, folder: Path) -> None:
@@ -35,7 +36,7 @@ def check(family: str, folder: Path) -> None:
         scale = config["data_scale"]
         if not isinstance(scale, list) or len(scale) > _WIDEST:
             raise CausalcError(f"{folder / 'config.json'}: no scale of the data.")
-        if not 1 <= _whole(config["evaluations"]) <= 100_000:
+        if not 1 <= _whole(config["evaluations"]) <= _MOST_EVALUATIONS:
             raise CausalcError(f"{folder / 'config.json'}: impossible number of evaluations.")
 
 

@@ -1,0 +1,85 @@
+"""A slice of ``benchmarks/fuzz.py``, and the faults that it found, one test each."""
+
+import importlib.util
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import causalc
+from causalc.compiler import convert
+from causalc.errors import CausalcError
+from causalc.script import compile_script
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def fuzz():
+    spec = importlib.util.spec_from_file_location("fuzz", ROOT / "benchmarks" / "fuzz.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["fuzz"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["fuzz"]
+
+
+def test_mutated_scripts_and_graphs_are_taken_or_refused(fuzz, tmp_path: Path, capsys) -> None:
+    assert fuzz.texts(1500, 12345, tmp_path) == 0, capsys.readouterr().out
+    assert "1,500 scripts and graph texts" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_mutated_model_folders_are_taken_or_refused(fuzz, tmp_path: Path, capsys) -> None:
+    assert fuzz.folders(150, 12345, tmp_path) == 0, capsys.readouterr().out
+    assert "150 model folders" in capsys.readouterr().out
+
+
+def test_the_watch_sees_what_it_should(fuzz, tmp_path: Path) -> None:
+    def write() -> None:
+        (tmp_path / "x").write_text("")
+
+    def loop() -> None:
+        while True:
+            pass
+
+    with fuzz.watching(tmp_path / "out") as watch:
+        for case in (write, loop, lambda: 1 / 0, lambda: Path("/etc/hostname").read_bytes()):
+            watch.run(case, CausalcError, lambda path: None)
+    kinds = [fault.split()[0] for fault in watch.faults]
+    assert kinds == ["touched:", "more", "ZeroDivisionError", "touched:"]
+
+
+def seconds(act) -> float:
+    start = time.process_time()
+    with pytest.raises(CausalcError):
+        act()
+    return time.process_time() - start
+
+
+def test_nested_subgraphs_take_linear_time() -> None:
+    text = "digraph { " + "subgraph s { c -> d " * 12 + "} " * 12
+    convert.to_dot(convert.from_dot("digraph { a -> b }"))  # imports
+    assert seconds(lambda: convert.from_dot(text)) < 1  # 18 s without memory of places tried
+
+
+def test_many_words_before_a_mistake_take_linear_time(tmp_path: Path) -> None:
+    path = tmp_path / "x.causal"
+    path.write_text("graph { X -> Y" + ";" * 5000 + "}\nquery P(Y | do((Z->))")
+    assert seconds(lambda: compile_script(path)) < 1  # 5 s when brackets were counted at each word
+
+
+@pytest.mark.parametrize("text", ["graph 1 graph [ ]", "graph x", 'graph "a" graph "b"', "node 1"])
+def test_gml_that_networkx_trips_over(text: str) -> None:
+    with pytest.raises(CausalcError):
+        convert.from_gml(text)
+
+
+def test_a_link_in_a_model_folder_is_not_followed(fuzz, tmp_path: Path) -> None:
+    folder = fuzz.model_folders(tmp_path)[0]
+    causalc.load(folder)
+    (folder / "query.json").rename(tmp_path / "query.json")
+    (folder / "query.json").symlink_to(tmp_path / "query.json")
+    with pytest.raises(CausalcError, match=r"query\.json"):
+        causalc.load(folder)
