@@ -183,8 +183,8 @@ def flips(bench: Bench, each: int, seed: int) -> bool:
     # A run killed inside a stage, with others finished: both kinds of file are there to be damaged.
     while not (list(store.glob("partial/*/*.json")) and len(Store(store).entries()) > 1):
         shutil.rmtree(store, ignore_errors=True)
-        child = bench.start(store, 0.0)
-        time.sleep(bench.seconds * rng.uniform(0.4, 0.8))
+        child = bench.start(store)
+        time.sleep(bench.seconds * rng.uniform(0.3, 1.2))
         child.kill()
     files = sorted(p for p in store.rglob("*") if p.is_file() and p.stat().st_size)
     done = {e.path for e in Store(store).entries()}
