@@ -70,7 +70,10 @@ def test_many_words_before_a_mistake_take_linear_time(tmp_path: Path) -> None:
     assert seconds(lambda: compile_script(path)) < 1  # 5 s when brackets were counted at each word
 
 
-@pytest.mark.parametrize("text", ["graph 1 graph [ ]", "graph x", 'graph "a" graph "b"', "node 1"])
+GML = 'graph [ directed 1 node [ id 0 label "a" ] {} ]'
+
+
+@pytest.mark.parametrize("text", [GML.format(part) for part in ("node 5", "edge 7", 'node "a"')])
 def test_gml_that_networkx_trips_over(text: str) -> None:
     with pytest.raises(CausalcError):
         convert.from_gml(text)
