@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import click
 
-from causalc import __version__, commands, commands_run
+from causalc import __version__, commands, commands_run, starter
 from causalc.errors import CausalcError
 from causalc.runtime.interrupt import terminable
 
@@ -61,6 +61,7 @@ def _safe(message: str) -> str:
 
 
 for command in (
+    starter.init,
     commands.check,
     commands.show,
     commands.compile,

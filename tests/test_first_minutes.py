@@ -1,0 +1,92 @@
+"""A newcomer's first ten minutes: ``init``, a mistake, ``check``, ``run``, and the sampler from Python."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from causalc import starter
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def causalc(tmp_path: Path) -> Command:
+    """The installed command, in an empty folder."""
+
+    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        program = str(Path(sys.executable).parent / "causalc")
+        return subprocess.run([program, *arguments], cwd=tmp_path, capture_output=True, text=True)
+
+    return command
+
+
+def test_the_first_ten_minutes(causalc: Command, tmp_path: Path) -> None:
+    """The tolerances: with 2,000 rows the estimate's standard error over data sets is below 0.02, the error of
+    5,000 draws from the compiled program below 0.01; both are seeded, and 0.08 is over three times the two."""
+    made = causalc("init", "study")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.splitlines()[-1] == "next: causalc check study/first.causal"
+    script = tmp_path / "study" / "first.causal"
+    written = script.read_text(encoding="utf-8")
+
+    checked = causalc("check", "study/first.causal")
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stdout.splitlines()[0] == "effect: P(cancer | do(smoking)) is identifiable"
+
+    wrong = written.replace("P(cancer | do(smoking))", "P(cancr | do(smoking))")
+    script.write_text(wrong, encoding="utf-8")
+    before = wrong[: wrong.index("cancr")]
+    line, column = before.count("\n") + 1, len(before) - before.rindex("\n")
+    refused = causalc("check", "study/first.causal")
+    assert refused.returncode == 1 and "Traceback" not in refused.stderr
+    place = f"study/first.causal:{line}:{column}: error: "
+    assert refused.stderr.startswith(f"{place}`cancr` is not a variable of the graph")
+    assert "help: did you mean `cancer`?" in refused.stderr
+
+    script.write_text(written, encoding="utf-8")
+    ran = causalc("run", "study/first.causal", "--quiet")
+    assert ran.returncode == 0, ran.stderr
+    answer = next(row for row in ran.stdout.splitlines() if row.startswith("difference"))
+    assert abs(float(answer.split()[1]) - starter.EFFECT) < 0.08
+    drawn = (tmp_path / "study" / "smokers.csv").read_text().splitlines()
+    assert drawn[0] == "cancer" and len(drawn) == 1001
+
+    assert causalc("compile", "study/first.causal", "-o", "study").returncode == 0
+    use = (
+        "import program\n"
+        "models = program.train('rows.csv', store='store', progress=False)\n"
+        "means = [program.QUERIES['effect'].sample(models, 5000, smoking=s)['cancer'].mean() for s in (0, 1)]\n"
+        "print(means[1] - means[0])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", use], cwd=tmp_path / "study", capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert abs(float(done.stdout) - starter.EFFECT) < 0.08
+
+
+def test_init_overwrites_nothing(causalc: Command, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("mine\n")
+    done = causalc("init")
+    assert done.returncode == 1 and "rows.csv is there already" in done.stderr
+    assert (tmp_path / "rows.csv").read_text() == "mine\n"
+    assert not (tmp_path / "first.causal").exists()
+
+
+def test_the_starter_has_its_layout_and_always_the_same_rows() -> None:
+    from causalc.grammar import parse
+    from causalc.grammar.format import format_script
+
+    assert format_script(parse(starter.SCRIPT)) == starter.SCRIPT
+    lines = starter.rows().splitlines()
+    assert len(lines) == starter.ROWS + 1 and starter.rows() == starter.rows()
+    table = [tuple(map(int, row.split(","))) for row in lines[1:]]
+
+    def cancer(smoking: int) -> float:
+        among = [row[2] for row in table if row[0] == smoking]
+        return sum(among) / len(among)
+
+    assert cancer(1) - cancer(0) > starter.EFFECT + 0.15  # the data mislead who only compares
