@@ -206,9 +206,9 @@ def main() -> None:
         frame = sampler.sample(len(repeated), X=repeated, seed=2 * chosen.seed + i)
         drawn = np.stack(list(frame["Y"])).reshape(len(given), chosen.draws, *given.shape[1:])
         found[colour] = {
-            "P(Y | do(X = {}))": read(judge, looks, drawn),
-            "P(Y | X = {}), rows": observed(judge, columns, looks),
-            "truth, as many draws": truth(judge, looks, chosen.draws, rng),
+            "do(X = {})": read(judge, looks, drawn),
+            "X = {}, rows": observed(judge, columns, looks),
+            "truth, drawn": truth(judge, looks, chosen.draws, rng),
         }
         blocks.append((given[::HANDS], drawn[::HANDS, :SHOWN]))
         Image.fromarray(given[0]).save(chosen.out / f"{colour}.png")
