@@ -1,0 +1,117 @@
+"""Contrast, the weights it smooths and the components of images, each against its closed form."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from causalc.runtime.contrast import Contrast
+from causalc.runtime.data import Columns
+from causalc.runtime.encode import fit_encoder
+from causalc.runtime.families.protocol import Setting
+from causalc.runtime.images import components
+from causalc.runtime.progress import Report
+from causalc.runtime.schema import Schema, categorical
+from causalc.runtime.smoothing import Smoother
+from causalc.runtime.train import Plan, seeded, train
+
+SETTING = Setting(seed=0, device="cpu")
+L, R = categorical(*"abcd"), categorical(*"uvw")
+JOINT = np.array([[6, 1, 1], [2, 6, 2], [1, 2, 7], [4, 4, 4]]) / 40
+
+
+def draw(law: np.ndarray, n: int, seed: int) -> tuple[np.ndarray, ...]:
+    """Codes of ``n`` draws from a joint law, one array an axis."""
+    cells = np.random.default_rng(seed).choice(law.size, n, p=law.ravel())
+    return tuple(np.unravel_index(cells, law.shape))
+
+
+def encoded(schema: Schema, codes: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {
+        name: fit_encoder(codes[name], kind).encode(codes[name]) for name, kind in schema.items()
+    }
+
+
+def test_scores_are_the_log_ratio_up_to_a_function_of_the_right_side() -> None:
+    """20,000 rows. Over eight seeds the worst of the twelve errors was .021 to .074, mean .043 and standard
+    deviation .02: .2 is seven deviations away. The log ratios themselves span 2.0."""
+    schema = Schema({"l": L, "r": R})
+    left, right = draw(JOINT, 20_000, 1)
+    rows = encoded(schema, {"l": left, "r": right})
+    with seeded(0):
+        network = Contrast((("l", L),), (("r", R),), width=32, rank=8)
+    network.standardise(rows)
+    train(network, rows, None, Plan(steps=600, lr=3e-3, batch=256), SETTING, Report())
+    network.eval()
+    codes = encoded(schema, {"l": np.arange(4), "r": np.resize(np.arange(3), 4)})
+    with torch.no_grad():
+        found = (
+            network.scores(network.left(codes, 4), network.right(codes, 4))[:3].double().numpy().T
+        )
+    wanted = np.log(JOINT / JOINT.sum(1, keepdims=True))  # log p(r | l), less a function of r
+    found, wanted = (table - table.mean(0) for table in (found, wanted))
+    assert np.ptp(wanted) > 2
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=0.2)
+
+
+def test_smoothed_weights_are_the_conditional_expectation() -> None:
+    """u -> v, u -> y, v -> y, all discrete: E[q(v)/P(v | u) | y, v] by enumeration, 8,000 rows. The weights
+    span a factor of 88. Over eight seeds the root mean square error relative to the truth was .10 to .17,
+    standard deviation .02: .3 is seven of them above the mean. That of plain weights was at least 2.6."""
+    rng = np.random.default_rng(5)
+    p_u = np.full(6, 1 / 6)
+    p_v = np.array([[0.97, 0.02, 0.01], [0.02, 0.96, 0.02], [0.9, 0.05, 0.05]] * 2)
+    p_y = rng.dirichlet(np.ones(4), size=(6, 3))
+    joint = p_u[:, None, None] * p_v[:, :, None] * p_y
+    u, v, y = draw(joint, 8000, 7)
+    q = np.bincount(v) / len(v)
+    weight = q / p_v
+    wanted = (joint * weight[:, :, None]).sum(0) / joint.sum(0)  # (v, y)
+
+    schema = Schema({"u": categorical(*"abcdef"), "v": R, "y": L})
+    smoother = Smoother(
+        Columns(schema, {"u": u, "v": v, "y": y}), "v", ("u",), np.log(p_v[u]), weight[u, v]
+    )
+    assert smoother.applies(("y",)) and not smoother.applies(("y", "u"))
+    found = smoother.smooth(("y",), SETTING, Report())
+    assert found.mean() == pytest.approx(1)
+    error = found / wanted[v, y] - 1
+    plain = weight[u, v] / wanted[v, y] - 1
+    assert np.sqrt((error**2).mean()) < 0.3 < 2 < np.sqrt((plain**2).mean())
+
+
+def test_components_keep_94_percent_of_the_variance_and_invert() -> None:
+    rng = np.random.default_rng(0)
+    sizes = np.array([9.0, 4.0, 1.0, 0.1])
+    basis = np.linalg.qr(rng.normal(size=(48, 4)))[0]
+    flat = rng.normal(size=(2000, 4)) * sizes @ basis.T
+    pixels = torch.from_numpy(flat.reshape(2000, 3, 4, 4)).float()
+    found = components(pixels)
+    assert found is not None
+    assert found.basis.shape == (48, 2)  # 81 + 16 of 98 is 99 %, 81 alone 83 %
+    np.testing.assert_allclose(found.basis.T @ found.basis, np.eye(2), atol=1e-5)
+    np.testing.assert_allclose(found.scale, [9, 4], rtol=0.1)
+    z = (pixels.flatten(1) - found.centre) @ found.basis / found.scale
+    np.testing.assert_allclose(z.std(0), [1, 1], rtol=0.01)
+    left = pixels.flatten(1) - (z * found.scale) @ found.basis.T - found.centre
+    assert left.var() < 0.06 * pixels.flatten(1).var()
+
+
+def test_components_count_weights_and_fix_their_signs() -> None:
+    rng = np.random.default_rng(1)
+    rows = torch.from_numpy(rng.normal(size=(3000, 1, 3, 3))).float()
+    rows[:1500, 0, 0] *= 5
+    heavy = torch.cat([torch.full((1500,), 1e-9), torch.ones(1500)])
+    plain, weighted = components(rows), components(rows, heavy)
+    assert plain is not None and weighted is not None
+    assert plain.scale[0] > 3 and weighted.scale[0] < 1.3
+    for one in (plain, weighted):
+        assert (one.basis.gather(0, one.basis.abs().argmax(0, keepdim=True)) > 0).all()
+
+
+def test_images_without_few_components_stay_pixels() -> None:
+    noise = torch.from_numpy(np.random.default_rng(2).normal(size=(300, 1, 20, 20))).float()
+    assert components(noise) is None
+    assert components(torch.zeros(100, 1, 4, 4)) is None
+    assert components(torch.zeros(1, 1, 4, 4)) is None
