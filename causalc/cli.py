@@ -13,7 +13,7 @@ import click
 
 from causalc import __version__, commands, commands_run, starter
 from causalc.errors import CausalcError
-from causalc.runtime.interrupt import terminable
+from causalc.runtime.interrupt import stopped, terminable
 
 BUG = 70
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         code = 1
     except (KeyboardInterrupt, click.Abort):
-        click.echo("stopped; finished stages are kept, the same command goes on", err=True)
+        click.echo(f"error: {stopped()}", err=True)
         code = 3
     except OSError as error:
         reason = f"error: {error.filename or 'a file'}: {error.strerror or error}"

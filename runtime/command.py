@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from causalc.errors import CausalcError
-from causalc.runtime.interrupt import terminable
+from causalc.runtime.interrupt import stopped, terminable
 from causalc.runtime.program import Query
 
 
@@ -34,7 +34,7 @@ def main(doc: str | None, train: Callable[..., Any], queries: Mapping[str, Query
     except CausalcError as error:
         _exit(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _exit("stopped; finished stages are kept, the same command goes on", 3)
+        _exit(stopped(), 3)
     except (MemoryError, OSError) as error:
         reason = (str(error).splitlines() or ["out of memory"])[0]
         _exit(f"{reason}; finished stages are kept, make room and the same command goes on", 3)

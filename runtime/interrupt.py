@@ -11,6 +11,11 @@ from typing import Any
 _OURS = (signal.default_int_handler, signal.SIG_DFL)
 
 
+def stopped(at: str = "", state: str = "") -> str:
+    """Return the one line of every interruption: where it stopped, and what became of the state there."""
+    return f"stopped{at}; finished stages are kept{state}; the same command goes on"
+
+
 @contextlib.contextmanager
 def _handled(handlers: Mapping[signal.Signals, Any]) -> Iterator[None]:
     """Handle signals inside the block, in the main thread and where nobody else handles them."""

@@ -24,7 +24,7 @@ from causalc.errors import CausalcError
 from causalc.runtime.checkpoint import Call, Point, State, Stopped
 from causalc.runtime.encode import unpack
 from causalc.runtime.families.protocol import Setting, Tensors
-from causalc.runtime.interrupt import listening
+from causalc.runtime.interrupt import listening, stopped
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
@@ -174,12 +174,8 @@ def _steps(
 
 
 def _stopped(step: int, steps: int, kept: bool) -> Stopped:
-    state = (
-        "its state is kept" if kept else "finished stages are kept, this one's state could not be"
-    )
-    return Stopped(
-        f"stopped at step {step} of {steps}: {state}; the same command goes on from there."
-    )
+    state = ", and the state of this one" if kept else ", the state of this one could not be"
+    return Stopped(stopped(f" at step {step} of {steps}", state))
 
 
 def _call(training: _Training, plan: Plan, setting: Setting, n: int) -> Call | None:

@@ -222,15 +222,20 @@ def test_an_interrupted_run_exits_3_and_goes_on_where_it_was(tmp_path: Path) -> 
         "query effect = P(Y | do(X))\n"
     )
     table().to_csv(tmp_path / "rows.csv", index=False)
-    command = [str(Path(sys.executable).parent / "causalc"), "train", "a.causal", "--quiet"]
-    started = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    command = [str(Path(sys.executable).parent / "causalc"), "train", "a.causal"]
+    options = ["--quiet", "--save-every", "0.1"]
+    started = subprocess.Popen(
+        [*command, *options], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    partial = tmp_path / ".causalc" / "partial"
     deadline = time.monotonic() + 120
-    while not list((tmp_path / ".causalc").rglob("meta.json")) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    time.sleep(1.0)
+    while not list(partial.rglob("*.json")):  # a state: one stage is finished, the next in training
+        assert started.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
     started.send_signal(signal.SIGINT)
     _, err = started.communicate(timeout=60)
     assert started.returncode == 3, err
+    assert "stopped at step" in err and "kept, and the state of this one" in err
     assert "finished stages are kept" in err and "Traceback" not in err
     kept = {p: p.stat().st_mtime_ns for p in (tmp_path / ".causalc").rglob("meta.json")}
     assert kept

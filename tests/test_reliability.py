@@ -14,9 +14,11 @@ import torch
 
 import causalc
 import causalc.compiler.view
+from causalc import cli
 from causalc.errors import CausalcError, RunFailed
-from causalc.runtime import specs
+from causalc.runtime import command, specs
 from causalc.runtime import train as training
+from causalc.runtime.program import Query
 from causalc.runtime.run import Run
 from causalc.runtime.schema import Schema, binary, categorical, image, real, vector
 
@@ -129,7 +131,8 @@ def test_a_signal_stops_at_the_next_step_and_keeps_the_state(
     before = signal.getsignal(number)
     taken = steps(monkeypatch, 17, lambda: os.kill(os.getpid(), number))
     with pytest.raises(
-        RunFailed, match=r"^P\(Y \| X\): stopped at step 17 of 40: .* goes on"
+        RunFailed,
+        match=r"^P\(Y \| X\): stopped at step 17 of 40; finished .* kept, and the state of this one; .* goes on",
     ) as caught:
         fit(tmp_path / "broken", "mixture", 1e9)
     assert "\n" not in str(caught.value) and caught.value.exit_code == 3
@@ -409,3 +412,20 @@ def test_a_program_names_data_it_cannot_read(tmp_path: Path, name: str) -> None:
     (tmp_path / "d.txt").write_text("X")
     code, said = program("--set", "X=1", data=name, folder=tmp_path)
     assert code == 1 and said.startswith("error: ") and said.count("\n") == 1, said
+
+
+@pytest.mark.parametrize("code", ["generated", "script"])
+def test_between_stages_an_interruption_says_the_same(monkeypatch, capsys, code: str) -> None:
+    def interrupted(*given: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        if code == "generated":
+            monkeypatch.setattr(sys, "argv", ["program.py", "rows.csv"])
+            command.main("", interrupted, {"effect": Query(interrupted, {})})
+        else:
+            monkeypatch.setattr(cli.cli, "main", interrupted)
+            cli.main(["train", "a.causal"])
+    line = capsys.readouterr().err
+    assert ended.value.code == 3
+    assert line == "error: stopped; finished stages are kept; the same command goes on\n"
