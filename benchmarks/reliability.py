@@ -3,9 +3,10 @@
     python benchmarks/reliability.py                all figures, about eight minutes of one core
     python benchmarks/reliability.py --kills 60     one part: --kills, --flips, --full, --readonly or --shared
 
-A run is four stages, one a model family and one on weighted rows. Every run is a process of its own,
-killed by the system. "The same bytes" compares all files of all finished stages but ``meta.json``,
-which tells times, with those of an undisturbed run.
+A run is four stages (a propensity, a fit on weighted rows, one on observed rows, one on generated rows;
+three model families) and ends with samples in a file. Every run is a process of its own, killed by the
+system. "The same bytes" compares the samples and all files of all finished stages but ``meta.json``, which
+tells times, with those of an undisturbed run.
 """
 
 from __future__ import annotations
@@ -23,18 +24,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
 
 from causalc.errors import CausalcError
 from causalc.runtime import specs
+from causalc.runtime.draw import Draw
 from causalc.runtime.run import Run
 from causalc.runtime.schema import Schema, binary, categorical, real
 from causalc.runtime.store import Store
 
 SCHEMA = Schema({"Z": categorical(3), "X": binary(), "M": real(), "Y": real()})
 STAGES = 4
+ROWS = 2000  # drawn at the end of a run
 
 
 def data(n: int = 600) -> dict[str, np.ndarray]:
@@ -47,7 +52,7 @@ def data(n: int = 600) -> dict[str, np.ndarray]:
 
 
 def four_stages(store: Path, save_every: float, log: Path, shown: bool = False) -> None:
-    """Train; note in ``log`` what was trained, as opposed to found."""
+    """Train and draw samples beside ``log``, which notes what was trained, as opposed to found."""
     run = Run(SCHEMA, data(), store=store, progress=shown, save_every=save_every)
     train = run._train
 
@@ -59,9 +64,25 @@ def four_stages(store: Path, save_every: float, log: Path, shown: bool = False) 
     run._train = noted  # type: ignore[method-assign,assignment]
     rows = run.observed(list(SCHEMA))
     x = run.fit(["X"], ["Z"], rows, specs.softmax(steps=30, width=32), "propensity")
-    run.fit(["M"], ["X"], run.reweight(rows, [x]), specs.mixture(steps=80, width=32))
-    run.fit(["Y"], ["M", "Z"], rows, specs.diffusion(steps=80, width=32))
-    run.fit(["Z"], ["Y"], rows, specs.softmax(steps=80, width=32))
+    m = run.fit(["M"], ["X"], run.reweight(rows, [x]), specs.mixture(steps=80, width=32))
+    y = run.fit(["Y"], ["M", "Z"], rows, specs.diffusion(steps=80, width=32))
+    real_rows = run.bootstrap(["X", "Z"], rows)
+
+    def network(draw: Any) -> dict[str, Any]:
+        x, z = draw.sample(real_rows, {})
+        (m_drawn,) = draw.sample(m, {"X": x})
+        (y_drawn,) = draw.sample(y, {"M": m_drawn, "Z": z})
+        return {"Z": z, "Y": y_drawn}
+
+    made = run.generate(network, ["Z", "Y"], [real_rows, m, y])
+    z = run.fit(["Z"], ["Y"], made, specs.softmax(steps=80, width=32))
+    models = run.finish({"m": m, "y": y, "z": z})
+    draw = Draw(models, ROWS, seed=1)
+    (m_drawn,) = draw.sample(m, {"X": draw.input("X", 1)})
+    (y_drawn,) = draw.sample(y, {"M": m_drawn, "Z": draw.input("Z", 0)})
+    (z_drawn,) = draw.sample(z, {"Y": y_drawn})
+    frame = draw.table({"M": m_drawn, "Y": y_drawn, "Z": z_drawn})
+    frame.to_csv(log.with_suffix(".csv"), index=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +104,12 @@ class Child:
         return self.wait()
 
     @property
+    def samples(self) -> bytes:
+        """The file it drew, if it came to that."""
+        path = self.log.with_suffix(".csv")
+        return path.read_bytes() if path.exists() else b""
+
+    @property
     def words(self) -> str:
         """What it said."""
         return self.said.read_text()
@@ -98,12 +125,25 @@ class Bench:
 
     def __init__(self, folder: Path, save_every: float) -> None:
         self.folder, self.save_every, self._count = folder, save_every, 0
-        start = time.monotonic()
-        child = self.start(folder / "whole", 1e9)
-        if child.wait() != 0:
-            raise SystemExit(child.words)
-        self.seconds = time.monotonic() - start
+        lives = []
+        for name, every in (
+            ("whole", 1e9),
+            ("a", save_every),
+            ("b", save_every),
+            ("c", save_every),
+        ):
+            start = time.monotonic()
+            child = self.start(folder / name, every)
+            if child.wait() != 0:
+                raise SystemExit(child.words)
+            lives.append(time.monotonic() - start)
+            self.samples = child.samples
+        self.seconds = median(lives[1:])
         self.whole = contents(folder / "whole")
+
+    def same(self, store: Path, child: Child) -> bool:
+        """Whether a run that ended holds the bytes of the undisturbed one."""
+        return contents(store) == self.whole and child.samples == self.samples
 
     def start(
         self, store: Path, save_every: float | None = None, before: Callable[[], None] | None = None
@@ -146,32 +186,42 @@ def finished(store: Path) -> dict[str, bytes]:
 
 
 def kills(bench: Bench, count: int, seed: int) -> bool:
-    """Kill runs at random moments, go on, compare."""
-    rng, same, kept, resumed, early = random.Random(seed), 0, 0, 0, 0
-    by_stage = [0] * (STAGES + 1)
-    for number in range(count):
-        store = bench.folder / f"kill-{number}"
+    """Kill runs at random moments of their life, go on, compare.
+
+    A run that had ended by its moment was not killed: it is not counted and another is begun.
+    """
+    rng, same, kept, resumed, missed, number = random.Random(seed), 0, 0, 0, 0, 0
+    moments = dict.fromkeys(
+        (*(f"{i} stages finished" for i in range(STAGES)), "drawing samples"), 0
+    )
+    while number < count:
+        store = bench.folder / f"kill-{number + missed}"
         child = bench.start(store)
         time.sleep(rng.uniform(0, bench.seconds))
-        early += child.kill() == 0
+        if child.kill() != -signal.SIGKILL:
+            missed += 1
+            shutil.rmtree(store)
+            continue
+        number += 1
         before = finished(store)
-        by_stage[len(before)] += 1
+        moments[[*moments][len(before)]] += 1
         states = {path.parent.name for path in store.glob("partial/*/*.json")} - set(before)
         again = bench.start(store)
         code = again.wait()
         after = finished(store)
-        same += code == 0 and contents(store) == bench.whole
+        same += code == 0 and bench.same(store, again)
         kept += all(after.get(k) == v for k, v in before.items()) and not set(again.trained) & set(
             before
         )
         resumed += bool(states)
         shutil.rmtree(store)
     print(f"kill -9 at {count} random moments of a run of {STAGES} stages ({bench.seconds:.1f} s):")
+    print(
+        f"  killed by the signal ({missed} more had ended and are not counted)  {number} of {count}"
+    )
     print(f"  the resumed run ends with the bytes of the undisturbed one   {same} of {count}")
     print(f"  no finished stage was trained again                          {kept} of {count}")
-    print(
-        f"  killed with 0, 1, 2, 3, 4 stages finished                    {by_stage} ({early} had ended)"
-    )
+    print(f"  moments: {', '.join(f'{what} {n}' for what, n in moments.items())}")
     print(f"  went on from inside a stage                                  {resumed}")
     return same == kept == count
 
@@ -203,7 +253,7 @@ def flips(bench: Bench, each: int, seed: int) -> bool:
             kind = "named" if stage else "set aside"
             good = code == 1 and name in child.words and "causalc cache rm" in child.words
             if not stage:
-                good = code == 0 and contents(copy) == bench.whole and "its start" in child.words
+                good = code == 0 and bench.same(copy, child) and "its start" in child.words
             found[kind][0] += good
             found[kind][1] += 1
             if not good:
@@ -255,10 +305,8 @@ def full(bench: Bench) -> bool:
                 remount(place, "size=64m")
             else:
                 how = "RLIMIT_FSIZE on every file: mounting is not allowed here"
-            same += (
-                bench.start(place / "store").wait() == 0
-                and contents(place / "store") == bench.whole
-            )
+            again = bench.start(place / "store")
+            same += again.wait() == 0 and bench.same(place / "store", again)
         finally:
             if tmpfs:
                 subprocess.run(["umount", str(place)], check=True)
@@ -338,14 +386,14 @@ def shared(bench: Bench, count: int, seed: int) -> bool:
         codes = [child.wait() for child in both]
         trained = [key for child in both for key in child.trained]
         once += codes == [0, 0] and len(trained) == len(set(trained)) == STAGES
-        same += contents(store) == bench.whole
+        same += all(bench.same(store, child) for child in both)
         shutil.rmtree(store)
         first = bench.start(store)
         time.sleep(bench.seconds * rng.uniform(0.05, 0.3))
         second = bench.start(store)
         time.sleep(bench.seconds * rng.uniform(0.2, 0.5))
         first.kill()
-        after += second.wait() == 0 and contents(store) == bench.whole
+        after += second.wait() == 0 and bench.same(store, second)
         waited += "waiting for it" in second.words
         shutil.rmtree(store)
     print(f"two processes on one store, {count} times:")
