@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalc.compiler.checked import CheckedCheck
-from causalc.compiler.plan import Fit, Generate, Network, Observed, Plan, Reweight
+from causalc.compiler.plan import (
+    Bootstrap,
+    Fit,
+    Follow,
+    Generate,
+    Network,
+    Observed,
+    Plan,
+    Reweight,
+)
 from causalc.compiler.view import Writer
 from causalc.independences import contradictions
 from causalc.runtime.data import Columns, labels
@@ -112,9 +121,12 @@ def _asked(
         )
     found = []
     for step in network.draws:
-        model = sampler.models[writer.of(step.model)]
         inputs = {name: slots[slot] for name, slot in step.inputs}
         op = plan.operations[step.model]
+        if isinstance(op, Follow):
+            slots[step.slots[0]] = draw.policy(op.policy, inputs)
+            continue
+        model = sampler.models[writer.of(step.model)]
         if isinstance(op, Fit):
             found.append(_Asked(op, model, inputs))
         slots.update(zip(step.slots, draw.sample(model, inputs), strict=True))
@@ -170,7 +182,7 @@ def _indirect(asked: Sequence[_Asked], plan: Plan, findings: Sequence[str]) -> I
             todo.append(op.base)
         elif isinstance(op, Generate):
             models = (plan.operations[draw.model] for draw in op.draws)
-            todo += [m.data for m in models if not isinstance(m, Observed | Reweight | Generate)]
+            todo += [m.data for m in models if isinstance(m, Fit | Bootstrap)]
     operations = [plan.operations[number] for number in sorted(reached)]
     if any(isinstance(op, Reweight) for op in operations):
         lines = [line for line in findings if line.startswith("weights that fix ")]

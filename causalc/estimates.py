@@ -17,7 +17,7 @@ from causalc.compiler.check_questions import moments
 from causalc.compiler.checked import CheckedEstimate
 from causalc.compiler.kinds import plain
 from causalc.errors import CausalcError
-from causalc.grammar.printer import expression_text, predicate_text
+from causalc.grammar.printer import expression_text, policy_text, predicate_text
 from causalc.grammar.tree import (
     Arithmetic,
     Assignment,
@@ -130,7 +130,8 @@ def plan_estimates(
 
 def _key(query: Query) -> tuple[frozenset[str], ...]:
     do, given = ({a.name.text for a in part} for part in (query.do, query.given))
-    return frozenset(n.text for n in query.outcomes), frozenset(do), frozenset(given)
+    rules = frozenset(map(policy_text, query.policies))
+    return frozenset(n.text for n in query.outcomes), frozenset(do), frozenset(given), rules
 
 
 def _open(query: Query) -> bool:
@@ -139,7 +140,7 @@ def _open(query: Query) -> bool:
 
 def _left_open(query: Query) -> Query:
     do, given = (tuple(Assignment(a.name) for a in part) for part in (query.do, query.given))
-    return Query(query.outcomes, do, given, query.span)
+    return Query(query.outcomes, do, given, query.span, query.policies)
 
 
 def _fresh(stem: str, extra: Mapping[str, Query], taken: set[str]) -> str:

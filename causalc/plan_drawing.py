@@ -19,6 +19,7 @@ from causalc.compiler.layout import place
 from causalc.compiler.plan import (
     Bootstrap,
     Fit,
+    Follow,
     Generate,
     Observed,
     Operation,
@@ -42,6 +43,8 @@ def headline(plan: Plan, op: Operation) -> str:
             return conditional(targets, inputs) + (" for weights" if propensity else "")
         case Bootstrap(columns):
             return f"real rows of {', '.join(columns)}"
+        case Follow(policy):
+            return f"the policy {policy.text}"
         case Reweight(_, by):
             fixed = [t for i in by for t in plan.operations[i].targets]  # type: ignore[union-attr]
             return f"rows weighted as if {', '.join(fixed)} were set"

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from causalc.errors import CausalcError
+from causalc.policy import Policy
+from causalc.policy import table as tabulated
 
 Array = NDArray[np.float64]
 
@@ -79,6 +81,17 @@ class Table:
     def __repr__(self) -> str:
         sizes = " x ".join(f"{name}:{self.size(name)}" for name in self.variables)
         return f"Table({sizes})"
+
+
+def of_policy(joint: Table, policy: Policy) -> Array:
+    """A policy as a table: axes are what it reads, then its variable.
+
+    Raises ``CausalcError`` where the levels of ``joint`` do not fit it.
+    """
+    names = (*policy.inputs, policy.variable)
+    joint.over(names)  # says which are missing
+    levels = {name: list(joint.levels.get(name, range(joint.size(name)))) for name in names}
+    return np.asarray(tabulated(policy, levels[policy.variable], levels), dtype=np.float64)
 
 
 Fill = np.random.Generator

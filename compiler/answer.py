@@ -12,7 +12,17 @@ from causalc.compiler.express import express
 from causalc.compiler.graph import Graph
 from causalc.compiler.identify import Derivation, identify
 from causalc.compiler.notation import LATEX, TEXT, Scope, latex_name, to_sympy, write
+from causalc.compiler.policies import (
+    Regime,
+    derive,
+    express_under,
+    meaning,
+    ordered,
+    reduce,
+    with_steps,
+)
 from causalc.errors import CausalcError
+from causalc.policy import Policy
 
 if TYPE_CHECKING:
     import sympy
@@ -33,6 +43,7 @@ class Question:
     outcomes: tuple[str, ...]
     do: tuple[tuple[str, object | None], ...]
     given: tuple[tuple[str, object | None], ...]
+    policies: tuple[Policy, ...] = ()
 
     @classmethod
     def of(cls, query: Query) -> Question:
@@ -42,7 +53,11 @@ class Question:
             return tuple((a.name.text, _plain(a.value)) for a in assignments)  # type: ignore[attr-defined]
 
         return cls(
-            str(query), tuple(n.text for n in query.outcomes), pairs(query.do), pairs(query.given)
+            str(query),
+            tuple(n.text for n in query.outcomes),
+            pairs(query.do),
+            pairs(query.given),
+            tuple(map(meaning, query.policies)),
         )
 
     @property
@@ -60,6 +75,8 @@ class Question:
         roles: dict[str, str] = {}
         parts = (self.outcomes, [n for n, _ in self.do], [n for n, _ in self.given])
         for role, names in zip(("an outcome", "in do()", "a condition"), parts, strict=True):
+            if role == "in do()":
+                names = [*names, *(q.variable for q in self.policies)]
             for name in names:
                 if name in roles:
                     raise QueryError(
@@ -91,6 +108,7 @@ class Estimand:
     question: Question
     derivation: Derivation
     root: Node = field(repr=False)
+    regime: Regime | None = None
 
     @property
     def graph(self) -> Graph:
@@ -138,8 +156,12 @@ class Estimand:
         P(y | x, z) at once where nothing confounds; a smaller graph leaves out what the query can do
         without. Where two are the same they are one object.
         """
-        sets = self.question.sets(self.graph)
         long = self
+        if self.regime is not None:
+            if self.derivation.seen:
+                long = self._by(derive(self.regime, self.question.text, see=False))
+            return long, self, self._by(eliminate(self.derivation, *self.regime.asked))
+        sets = self.question.sets(self.graph)
         if self.derivation.seen:
             long = self._by(identify(self.graph, *sets, self.question.text, see=False))
         return long, self, self._by(eliminate(self.derivation, *sets))
@@ -147,6 +169,8 @@ class Estimand:
     def _by(self, derivation: Derivation) -> Estimand:
         if derivation is self.derivation:
             return self
+        if self.regime is not None:
+            return _followed(self.question, self.regime, derivation)
         return Estimand(self.question, derivation, express(derivation))
 
     def __str__(self) -> str:
@@ -158,6 +182,24 @@ class Estimand:
 
 def solve(question: Question, graph: Graph) -> Estimand:
     """Identify a question and derive its estimand; raises ``NotIdentifiable`` or ``QueryError``."""
+    if question.policies:
+        graph = ordered(graph, question.policies)
+        regime = reduce(graph, *question.sets(graph), question.policies)
+        return _followed(question, regime, derive(regime, question.text))
     outcomes, do, given = question.sets(graph)
     derivation = identify(graph, outcomes, do, given, question.text)
     return Estimand(question, derivation, express(derivation))
+
+
+def _followed(question: Question, regime: Regime, derivation: Derivation) -> Estimand:
+    root = express_under(regime, derivation)
+    return Estimand(question, with_steps(regime, derivation), root, regime)
+
+
+def effect_of(question: Question, graph: Graph) -> Question:
+    """The effect P_x(y, z) that decides a question under policies, as a question of its own."""
+    graph = ordered(graph, question.policies)
+    regime = reduce(graph, *question.sets(graph), question.policies)
+    inner, do, _ = (graph.names(part) for part in regime.asked)
+    text = f"P({', '.join(inner)} | do({', '.join(do)}))"
+    return Question(text, inner, tuple((name, None) for name in do), ())

@@ -36,7 +36,9 @@ def check_graph(spec: GraphSpec, hidden: Sequence[LatentStatement], scope: Scope
         scope.say(m.Cycle(last.span, path, notes), source)
     if len(scope.found) > before or not scope.graph_known:
         return Graph.from_edges((), ())
-    return Graph.from_edges(spec.nodes, spec.directed, spec.bidirected, tuple(scope.latent))
+    graph = Graph.from_edges(spec.nodes, spec.directed, spec.bidirected, tuple(scope.latent))
+    scope.edges = graph.directed
+    return graph
 
 
 def _find_latents(spec: GraphSpec, hidden: Sequence[LatentStatement], scope: Scope) -> None:

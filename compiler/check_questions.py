@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from causalc.compiler import declaration_messages as d
 from causalc.compiler import messages as m
+from causalc.compiler.check_policies import check_policies
 from causalc.compiler.check_values import check_value
 from causalc.compiler.checked import CheckedCheck, CheckedEstimate, CheckedQuery, CheckedSample
 from causalc.compiler.families import CHECKS, SAMPLE, accepts, describe
@@ -56,6 +57,7 @@ def check_query(statement: QueryStatement, scope: Scope) -> CheckedQuery:
     for assignment in (*query.do, *query.given):
         if assignment.value is not None:
             check_value(assignment.name.text, assignment.value, scope)
+    check_policies(query.policies, scope)
     for name in set(query.parameters) & set(query.free):
         scope.say(m.InputClash(statement.query.span, name))
     return CheckedQuery(statement.name.text, query, statement.span)
@@ -64,6 +66,7 @@ def check_query(statement: QueryStatement, scope: Scope) -> CheckedQuery:
 def _check_variables(query: Query, scope: Scope) -> None:
     roles = [(name, "an outcome") for name in query.outcomes]
     roles += [(a.name, "set by `do`") for a in query.do]
+    roles += [(p.name, "set by `do`") for p in query.policies]
     roles += [(a.name, "a condition") for a in query.given]
     for name, role in roles:
         if name.text in scope.latent:
@@ -82,6 +85,7 @@ def check_estimate(statement: EstimateStatement, scope: Scope) -> CheckedEstimat
         scope.say(m.NothingEstimated(statement.expression.span))
     for moment in found:
         _check_variables(moment.query, scope)
+        check_policies(moment.policies, scope)
         for assignment in (*moment.do, *moment.given):
             _check_fixed(assignment, scope)
         for predicate in moment.predicates:

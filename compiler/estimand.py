@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from causalc.compiler.graph import bits
+from causalc.policy import Policy
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +28,15 @@ class Prob(Node):
 
     children: int
     given: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Follow(Node):
+    """π(children | given): the policy by which ``do`` sets a variable; its total over ``children`` is 1."""
+
+    children: int
+    given: int
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +84,11 @@ class Builder:
         key = ("P", children, given)
         known = self.nodes.get(key)
         return known or self._intern(Prob(children | given, key, children, given))
+
+    def policy(self, children: int, given: int, policy: Policy) -> Node:
+        """π(children | given)."""
+        key = ("policy", children, given)
+        return self._intern(Follow(children | given, key, children, given, policy))
 
     def product(self, factors: Iterable[Node]) -> Node:
         """The product, simplified like a ratio over 1."""

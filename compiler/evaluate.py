@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from causalc.compiler.estimand import Node, Prob, Product, Ratio, Sum, free_names
-from causalc.table import Array, Fill, Table, conditional, contract
+from causalc.compiler.estimand import Follow, Node, Prob, Product, Ratio, Sum, free_names
+from causalc.table import Array, Fill, Table, conditional, contract, of_policy
 
 
 def evaluate(
@@ -38,6 +38,10 @@ def _compute(
         given, children = free_names(node.given, order), free_names(node.children, order)
         array = conditional(joint.over((*given, *children)), len(given), fill)
         return contract([(array, (*given, *children))], keep)
+    if isinstance(node, Follow):
+        return contract(
+            [(of_policy(joint, node.policy), (*node.policy.inputs, node.policy.variable))], keep
+        )
     if isinstance(node, Product):
         return contract(operands(node.factors), keep)
     if isinstance(node, Sum):

@@ -271,6 +271,7 @@ _LINES = {
     "rule 2": "rule 2: seeing {part} is as good as setting it: moved from the conditions to do()",
     "rule 3": "rule 3: setting {part} does nothing to {outcomes} or the conditions: dropped from do()",
     "seen": "rule 2: nothing but {part} itself ties {outcomes} to {part}: setting it is as good as seeing it",
+    "policy": "policy: {do} follows a rule: average what setting {do} does to {outcomes} over it",
     "1": "line 1: no intervention is left on {{{variables}}}: read {outcomes} off",
     "2": "line 2: drop {part}, no ancestors of {outcomes}",
     "3": "line 3: intervene on {part} too: no effect on {outcomes} once {do} is set",

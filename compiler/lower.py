@@ -19,6 +19,7 @@ from causalc.compiler.plan import (
     Bootstrap,
     Draw,
     Fit,
+    Follow,
     Generate,
     Network,
     Observed,
@@ -26,6 +27,7 @@ from causalc.compiler.plan import (
     Reweight,
     needed_draws,
 )
+from causalc.compiler.policies import Regime
 
 CONTINUOUS = frozenset({"real", "integer", "vector", "image", "text"})
 
@@ -109,12 +111,20 @@ class Lowering:
 
     # ---- networks -------------------------------------------------------------------------------------
 
-    def network(self, name: str, question: Question, derivation: Derivation) -> Network:
+    def network(
+        self,
+        name: str,
+        question: Question,
+        derivation: Derivation,
+        regime: Regime | None = None,
+    ) -> Network:
         """The network that samples the outcomes of a query."""
         for kernel in sorted(derivation.pool.kernels.values(), key=lambda k: k.depth):
             self.dataset(kernel, derivation)  # parents first: kernels may nest without bound
         inputs = tuple(dict.fromkeys(n for n, _ in (*question.do, *question.given)))
         draws = self._conditional(derivation) if derivation.given else self._joint(derivation)
+        if regime is not None:
+            draws = self._followed(draws, regime, inputs)
         needed = needed_draws(tuple(draws), set(question.outcomes))
         return Network(name, question, inputs, (*self._idle(needed, inputs), *needed))
 
@@ -165,25 +175,43 @@ class Lowering:
         if weighed is not None and (not weighed or self._reweights(weighed, derivation)):
             models = tuple(self.model(f, derivation, propensity=True) for f in weighed)
             data = self.add(Reweight(self.rows, models)) if models else self.rows
-            return self._outcome_fits(derivation, data, graph, derivation.do, derivation.given)
-        draws = self._joint(derivation)
-        inputs = graph.names(derivation.do)
+            outcomes = graph.names(derivation.outcomes)
+            return self._outcome_fits(outcomes, data, graph, derivation.do, derivation.given)
+        names = (
+            graph.names(part) for part in (derivation.outcomes, derivation.do, derivation.given)
+        )
+        return self._given(self._joint(derivation), *names)
+
+    def _given(
+        self,
+        draws: list[Draw],
+        outcomes: tuple[str, ...],
+        inputs: tuple[str, ...],
+        given: tuple[str, ...],
+    ) -> list[Draw]:
+        """A network of the outcomes and the conditions, made one of the outcomes given the conditions."""
         shape = _shape(draws, inputs)
         do, left = move_conditions(
-            shape,
-            shape.mask(graph.names(derivation.outcomes)),
-            shape.mask(inputs),
-            shape.mask(graph.names(derivation.given)),
-            [],
+            shape, shape.mask(outcomes), shape.mask(inputs), shape.mask(given), []
         )
         clamped = set(shape.names(do))
         draws = [draw for draw in draws if not clamped.intersection(draw.slots)]
         if not left:
             return draws
-        keep = set(graph.names(derivation.outcomes | derivation.given)) | clamped
-        draws = list(needed_draws(tuple(draws), keep))
+        draws = list(needed_draws(tuple(draws), {*outcomes, *given} | clamped))
         data = self._generate(draws, clamped)
-        return self._outcome_fits(derivation, data, shape, do, left)
+        return self._outcome_fits(outcomes, data, shape, do, left)
+
+    def _followed(self, draws: list[Draw], regime: Regime, inputs: tuple[str, ...]) -> list[Draw]:
+        """The network of an effect with the policies that feed it; then its conditions."""
+        names = regime.graph.names
+        for policy in regime.policies:
+            pairs = tuple((v, v) for v in policy.inputs)
+            draws = [*draws, Draw((policy.variable,), self.add(Follow(policy)), pairs)]
+        draws = [*self._idle(tuple(draws), inputs), *_ordered(draws)]
+        if not regime.given:
+            return draws
+        return self._given(draws, names(regime.outcomes), names(regime.do), names(regime.given))
 
     def _weighed_query(self, derivation: Derivation) -> list[Conditional] | None:
         """Propensities that turn the observed rows into rows of P_x, or None where that takes more."""
@@ -201,13 +229,13 @@ class Lowering:
         return [factor for factor in factors if factor.inputs & effective]
 
     def _outcome_fits(
-        self, derivation: Derivation, data: int, shape: Graph, do: int, given: int
+        self, outcomes: tuple[str, ...], data: int, shape: Graph, do: int, given: int
     ) -> list[Draw]:
         """P(y_i | x, z, earlier y's) on rows of P_x, inputs dropped while separation allows it."""
         draws = []
         earlier: tuple[str, ...] = ()
         context = (*shape.names(do), *shape.names(given))
-        for name in derivation.graph.names(derivation.outcomes):
+        for name in outcomes:
             inputs = self._trim(shape, name, (*context, *earlier), do)
             inputs = tuple(n for n in self.graph.order if n in inputs)
             model = self.add(Fit((name,), inputs, data) if inputs else Bootstrap((name,), data))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from causalc.compiler.estimand import (
+    Follow,
     Node,
     Prob,
     Product,
@@ -31,6 +32,7 @@ class Style:
     """How one notation writes each kind of node."""
 
     probability: Callable[[list[str], list[str]], str]
+    policy: Callable[[list[str], list[str]], str]
     total: Callable[[list[str], str], str]
     ratio: Callable[[str, str], str]
     call: Callable[[int, list[str]], str]
@@ -40,6 +42,7 @@ class Style:
 
 TEXT = Style(
     lambda y, x: f"P({', '.join(y)}{' | ' + ', '.join(x) if x else ''})",
+    lambda x, z: f"policy({', '.join(x)}{' | ' + ', '.join(z) if z else ''})",
     lambda bound, body: f"sum_{{{', '.join(bound)}}} {body}",
     lambda top, bottom: f"[{top}] / [{bottom}]",
     lambda number, names: f"q{number}({', '.join(names)})",
@@ -48,6 +51,7 @@ TEXT = Style(
 )
 LATEX = Style(
     lambda y, x: f"P({','.join(y)}{'|' + ','.join(x) if x else ''})",
+    lambda x, z: f"\\pi({','.join(x)}{'|' + ','.join(z) if z else ''})",
     lambda bound, body: f"\\sum_{{{','.join(bound)}}}{body}",
     lambda top, bottom: f"\\frac{{{top}}}{{{bottom}}}",
     lambda number, names: f"q_{{{number}}}({','.join(names)})",
@@ -109,6 +113,8 @@ class _Writer:
             return style.call(self.named[node], names.written(node.free))
         if isinstance(node, Prob):
             return style.probability(names.written(node.children), names.written(node.given))
+        if isinstance(node, Follow):
+            return style.policy(names.written(node.children), names.written(node.given))
         if isinstance(node, Product):
             return self._times(node.factors, names)
         if isinstance(node, Sum):
@@ -205,6 +211,10 @@ def to_sympy(node: Node, names: Scope) -> sympy.Expr:
         return P(
             sympy.Tuple(*children), sympy.Tuple(*(symbol(s) for s in names.written(node.given)))
         )
+    if isinstance(node, Follow):
+        arguments = names.written(node.children | node.given)
+        head = sympy.Function(f"policy_{'_'.join(names.written(node.children))}")
+        return head(*(symbol(s) for s in arguments))
     if isinstance(node, Product):
         return sympy.Mul(*(to_sympy(f, names) for f in node.factors), evaluate=False)
     if isinstance(node, Sum):

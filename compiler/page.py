@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 WHY = {
+    "policy": (
+        "A policy (Tian 2004; Correa and Bareinboim 2020)",
+        "the rule replaces all that caused it, and reads nothing that it moves",
+    ),
     "rule 1": (
         "Rule 1 of do-calculus",
         "no open path joins it to the outcomes once the interventions cut the arrows into them",
@@ -195,7 +199,7 @@ def marks_of(question: Question) -> Marks:
     """The roles of a query's variables."""
     return Marks(
         frozenset(question.outcomes),
-        frozenset(name for name, _ in question.do),
+        frozenset([n for n, _ in question.do] + [q.variable for q in question.policies]),
         frozenset(name for name, _ in question.given),
     )
 
@@ -280,6 +284,9 @@ def _mathml(order: Sequence[str]) -> Style:
         lambda y, x: (
             f"<mi>P</mi><mo>(</mo>{listed(y)}{f'<mo>|</mo>{listed(x)}' if x else ''}<mo>)</mo>"
         ),
+        lambda x, z: (
+            f"<mi>π</mi><mo>(</mo>{listed(x)}{f'<mo>|</mo>{listed(z)}' if z else ''}<mo>)</mo>"
+        ),
         lambda bound, body: f"<munder><mo>∑</mo><mrow>{listed(bound)}</mrow></munder>{body}",
         lambda top, bottom: f"<mfrac><mrow>{top}</mrow><mrow>{bottom}</mrow></mfrac>",
         lambda number, names: (
@@ -306,7 +313,9 @@ def _question(question: Question) -> str:
             for n, v in items
         )
 
-    do = f"<mi>do</mi><mo>(</mo>{pairs(question.do)}<mo>)</mo>" if question.do else ""
+    rules = [f"<mtext>{escape(clean(q.text))}</mtext>" for q in question.policies]
+    inside = "<mo>,</mo>".join(([pairs(question.do)] if question.do else []) + rules)
+    do = f"<mi>do</mi><mo>(</mo>{inside}<mo>)</mo>" if inside else ""
     behind = "<mo>,</mo>".join(p for p in (do, pairs(question.given)) if p)
     outcomes = "<mo>,</mo>".join(map(_name, question.outcomes))
     bar = f"<mo>|</mo>{behind}" if behind else ""

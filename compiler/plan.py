@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from causalc.compiler.answer import Question
+from causalc.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,18 @@ class Bootstrap:
 
 
 @dataclass(frozen=True, slots=True)
+class Follow:
+    """The policy of a variable: no model, nothing is trained."""
+
+    policy: Policy
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What the policy reads."""
+        return self.policy.inputs
+
+
+@dataclass(frozen=True, slots=True)
 class Reweight:
     """The rows of ``base``, each weighted by Π q(v) / P(v | inputs) over the propensity models."""
 
@@ -62,7 +75,7 @@ class Generate:
     columns: tuple[str, ...]
 
 
-Operation = Observed | Fit | Bootstrap | Reweight | Generate
+Operation = Observed | Fit | Bootstrap | Follow | Reweight | Generate
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +140,8 @@ def _show(op: Operation) -> str:
             return f"fit         {_given(targets, inputs)} on %{data}{'  propensity' * propensity}"
         case Bootstrap(columns, data):
             return f"bootstrap   {', '.join(columns)} from %{data}"
+        case Follow(policy):
+            return f"policy      {policy.text}"
         case Reweight(base, by):
             return f"reweight    %{base} by {', '.join(f'%{i}' for i in by)}"
         case Generate(draws, columns):
@@ -194,6 +209,8 @@ def _columns(plan: Plan, op: Operation, columns: list[frozenset[str]]) -> frozen
         case Bootstrap(names, data):
             assert columns[data] >= set(names), op
             return frozenset()
+        case Follow():
+            return frozenset()
         case Reweight(base, by):
             for model in (plan.operations[i] for i in by):
                 assert isinstance(model, Fit), op
@@ -208,8 +225,8 @@ def _columns(plan: Plan, op: Operation, columns: list[frozenset[str]]) -> frozen
 def _verify_draws(plan: Plan, draws: tuple[Draw, ...], made: set[str]) -> None:
     for draw in draws:
         model = plan.operations[draw.model]
-        assert isinstance(model, Fit | Bootstrap), draw
-        inputs = model.inputs if isinstance(model, Fit) else ()
+        assert isinstance(model, Fit | Bootstrap | Follow), draw
+        inputs = () if isinstance(model, Bootstrap) else model.inputs
         assert tuple(v for v, _ in draw.inputs) == inputs, (draw, model)
         assert all(slot in made for _, slot in draw.inputs), (
             f"{draw} uses a slot before it is drawn"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from causalc.compiler.answer import Estimand
-from causalc.compiler.estimand import Node, Prob, Product, Ratio, Sum, postorder
+from causalc.compiler.estimand import Follow, Node, Prob, Product, Ratio, Sum, postorder
 from causalc.compiler.graph import Graph
 from causalc.compiler.identify import NotIdentifiable, describe
 from causalc.compiler.words import read
@@ -43,6 +43,7 @@ def of_estimand(estimand: Estimand) -> dict[str, Any]:
         "identifiable": True,
         "outcomes": list(question.outcomes),
         "do": dict(question.do),
+        "policies": {q.variable: q.text for q in question.policies},
         "given": dict(question.given),
         "estimand": {
             "text": estimand.text,
@@ -91,6 +92,8 @@ def _nodes(root: Node, graph: Graph) -> list[dict[str, Any]]:
         match node:
             case Prob(children=children, given=given):
                 row = {"op": "P", "of": graph.names(children), "given": graph.names(given)}
+            case Follow(children=children, given=given):
+                row = {"op": "policy", "of": graph.names(children), "given": graph.names(given)}
             case Product(factors=factors):
                 row = {"op": "product", "of": [number[f] for f in factors]}
             case Sum(bound=bound, body=body):

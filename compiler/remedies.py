@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from causalc.compiler.answer import Question
+from causalc.compiler.answer import Question, effect_of
 from causalc.compiler.graph import Graph, Pair, bits
 from causalc.compiler.identify import NotIdentifiable, identify, move_conditions
 from causalc.grammar.printer import name_text
@@ -106,6 +106,8 @@ def remedies(question: Question, diagram: Diagram | Graph, work: int = WORK) -> 
     if isinstance(diagram, Graph):
         diagram = Diagram.of(diagram)
     graph = diagram.projected()
+    if question.policies:
+        question = effect_of(question, graph)
     sets = question.sets(graph)
     decide = _Decider(work)
     suspects = set(_suspects(graph, *sets))

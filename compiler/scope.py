@@ -22,6 +22,7 @@ class Scope:
     source: Source
     found: list[tuple[Message, Source]] = field(default_factory=list)
     observed: tuple[str, ...] = ()
+    edges: tuple[tuple[str, str], ...] = ()
     latent: dict[str, Span | None] = field(default_factory=dict)
     graph_known: bool = True
     kinds: dict[str, Kind] = field(default_factory=dict)

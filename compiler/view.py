@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 
 from causalc.compiler.names import Namespace
 from causalc.compiler.plan import (
     Bootstrap,
     Draw,
     Fit,
+    Follow,
     Generate,
     Network,
     Observed,
@@ -55,6 +56,7 @@ class View:
     graph: tuple[str, ...]
     version: str
     schema: tuple[str, ...]
+    policies: tuple[str, ...]
     train: tuple[str, ...]
     queries: tuple[Query, ...]
 
@@ -77,6 +79,17 @@ def _escape(c: str) -> str:
     if c.isprintable():
         return c
     return c.encode("unicode_escape").decode("ascii")
+
+
+def construct(part: object) -> str:
+    """The call that makes a rule or a part of one; a plain value is its literal."""
+    if isinstance(part, tuple):
+        inner = ", ".join(map(construct, part))
+        return f"({inner},)" if len(part) == 1 else f"({inner})"
+    if not is_dataclass(part):
+        return "None" if part is None else literal(part)
+    values = ", ".join(construct(getattr(part, field.name)) for field in fields(part))
+    return f"runtime.policy.{type(part).__name__}({values})"
 
 
 def comment(text: str) -> str:
@@ -108,6 +121,8 @@ class Writer:
                 stem = ("propensity_" if propensity else "") + "_".join(targets) + given
             case Bootstrap(columns):
                 stem = "rows_of_" + "_".join(columns)
+            case Follow(policy):
+                stem = f"policy_of_{policy.variable}"
             case Reweight():
                 stem = "weighted"
             case Generate():
@@ -120,10 +135,27 @@ class Writer:
         """The statements of ``train``, without indentation."""
         lines: list[str] = []
         for number, op in enumerate(self.plan.operations):
+            if isinstance(op, Follow):
+                continue
             lines += [*self._statement(number, op), ""]
-        used = dict.fromkeys(draw.model for net in self.plan.networks for draw in net.draws)
+        used = self._models(draw for net in self.plan.networks for draw in net.draws)
         items = [f"{literal(self.of(i))}: {self.of(i)}," for i in used]
         return [*lines, *_wrapped("return run.finish({", items, "})")]
+
+    def _models(self, draws: Iterable[Draw]) -> list[int]:
+        """The operations that ``draws`` draw from, each once; policies are no models."""
+        used = dict.fromkeys(draw.model for draw in draws)
+        return [i for i in used if not isinstance(self.plan.operations[i], Follow)]
+
+    def policies(self) -> list[str]:
+        """One constant a policy."""
+        lines: list[str] = []
+        for number, op in enumerate(self.plan.operations):
+            if isinstance(op, Follow):
+                items = [f"{literal(op.policy.variable)},", f"{construct(op.policy.rule)},"]
+                items.append(f"{literal(op.policy.text)},")
+                lines += _wrapped(f"{self.of(number)} = runtime.policy.Policy(", items, ")")
+        return lines
 
     def _statement(self, number: int, op: Operation) -> list[str]:
         name = self.of(number)
@@ -143,6 +175,8 @@ class Writer:
             case Bootstrap(columns, data):
                 note = f"# {comment(', '.join(columns))}: real rows, no model"
                 return [note, f"{name} = run.bootstrap({_list(columns)}, on={self.of(data)})"]
+            case Follow():
+                return []
             case Reweight(base, by):
                 fixed = [t for i in by for t in self.plan.operations[i].targets]  # type: ignore[union-attr]
                 note = (
@@ -158,7 +192,7 @@ class Writer:
         local = Namespace({self.of(draw.model) for draw in draws})
         body = [line for draw in draws for line in self.draw(draw, self.of, local)]
         items = [f"{literal(c)}: {local[c]}," for c in columns]
-        parents = [f"{self.of(i)}," for i in dict.fromkeys(d.model for d in draws)]
+        parents = [f"{self.of(i)}," for i in self._models(draws)]
         function = self.names[f"draw_{name}"]
         call = [
             f"{function},",
@@ -185,6 +219,11 @@ class Writer:
         """One line a draw."""
         assert callable(model)
         inputs = ", ".join(f"{literal(v)}: {local[slot]}" for v, slot in draw.inputs)
+        if isinstance(self.plan.operations[draw.model], Follow):
+            (slot,) = draw.slots
+            return _wrapped(
+                f"{local[slot]} = draw.policy(", [f"{self.of(draw.model)},", f"{{{inputs}}},"], ")"
+            )
         targets = ", ".join(local[slot] for slot in draw.slots) + (
             "," if len(draw.slots) == 1 else ""
         )
@@ -193,7 +232,9 @@ class Writer:
 
     def query(self, network: Network, estimand: str, single: bool) -> Query:
         """The sampling function of a network."""
-        local = Namespace()
+        # The function reads the policies from the module around it: no column may hide one.
+        rules = (i for i, op in enumerate(self.plan.operations) if isinstance(op, Follow))
+        local = Namespace({self.of(i) for i in rules})
         question = network.question
         parameters, lines = [], []
         for variable, value in (*question.do, *question.given):
@@ -284,5 +325,11 @@ def make(
         for network, estimand in zip(plan.networks, estimands, strict=True)
     )
     return View(
-        comment(title), tuple(_fold(comment(graph))), version, tuple(entries), train, queries
+        comment(title),
+        tuple(_fold(comment(graph))),
+        version,
+        tuple(entries),
+        tuple(writer.policies()),
+        train,
+        queries,
     )

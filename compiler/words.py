@@ -11,7 +11,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from causalc.compiler.answer import Estimand
-from causalc.compiler.estimand import Node, Prob, Product, Ratio, Sum, children_of, postorder
+from causalc.compiler.estimand import (
+    Follow,
+    Node,
+    Prob,
+    Product,
+    Ratio,
+    Sum,
+    children_of,
+    postorder,
+)
 from causalc.compiler.graph import Graph
 from causalc.compiler.identify import Conditional, NotIdentifiable
 from causalc.compiler.notation import Scope
@@ -87,6 +96,9 @@ def _headline(estimand: Estimand) -> str:
     graph, question = estimand.graph, estimand.question
     y, x, w = _roles(estimand)
     outcomes, do = listed(question.outcomes), listed(n for n, _ in question.do)
+    if question.policies:
+        rules = "; ".join(q.text for q in question.policies)
+        return f"{outcomes} when the policy is followed: {rules}."
     if not question.do:
         return f"Nothing is set: the answer is how {outcomes} is distributed in the data."
     if isinstance(estimand.root, Prob):
@@ -186,6 +198,8 @@ def _lines(node: Node, names: Scope, depth: int) -> Iterator[str]:
     match node:
         case Prob(children=children, given=given):
             yield f"{start}how {_is_distributed(names, children, given)}"
+        case Follow(policy=policy):
+            yield f"{start}the policy {policy.text}"
         case Product(factors=factors):
             yield f"{start}the product of"
             for factor in factors:
@@ -266,14 +280,22 @@ def _recipe(estimand: Estimand) -> Iterator[str]:
     inputs = 0
     for factor in derivation.factors:
         inputs |= factor.inputs
-    if inputs & derivation.do:
-        yield f"set {listed(graph.names(inputs & derivation.do))}"
+    rules = estimand.regime.policies if estimand.regime else ()
+    followed = {q.variable for q in rules}
+    if set_once := [n for n in graph.names(inputs & derivation.do) if n not in followed]:
+        yield f"set {listed(set_once)}"
+    for rule in rules:
+        after = f" once {listed(rule.inputs)} is known" if rule.inputs else ""
+        yield f"let {rule.variable} follow its policy{after}: {rule.text}"
     free = inputs & ~drawn & ~derivation.do
     if free:
         yield f"take any {listed(graph.names(free))} from the data: the answer does not depend on it"
     for factor in derivation.factors:
         yield _drawn(graph, factor)
-    if derivation.given:
+    if estimand.regime and estimand.regime.given:
+        asked = listed(estimand.regime.graph.names(estimand.regime.given))
+        yield f"keep to draws with the {asked} asked about"
+    if derivation.given and not estimand.regime:
         yield f"keep to draws with the {listed(graph.names(derivation.given))} asked about"
 
 

@@ -11,7 +11,7 @@ import math
 import re
 import unicodedata
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from causalc.grammar import messages as m
 from causalc.grammar import tree as t
@@ -21,6 +21,7 @@ from causalc.grammar.shape import Distribution, Do, Terms, moment, query
 from causalc.grammar.source import INVISIBLE, NOWHERE, Span
 
 MAX_LIST_DEPTH = 4
+MAX_RULE_DEPTH = 8
 PLAIN_NUMBER = re.compile(r"[\d.]+")
 MAX_OPERATORS = 100
 MAX_DIGITS = 300
@@ -51,6 +52,13 @@ class _Option:
 
 
 @dataclass(frozen=True, slots=True)
+class _Parameterised:
+    name: t.Name
+    value: t.Element
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class _Block:
     options: tuple[_Option, ...]
     span: Span
@@ -66,6 +74,9 @@ class _Braces:
 class _Attributes:
     items: tuple[t.Attribute, ...]
     span: Span
+
+
+_Named = TypeVar("_Named", _Option, _Parameterised)
 
 
 def _only(children: Children, *kinds: type) -> tuple[Any, ...]:
@@ -220,6 +231,8 @@ class Builder:
     def data(self, children: Children) -> t.DataStatement:
         _, name, _, call, *rest = children
         under = _only(rest, Do)
+        for policy in under[0].policies() if under else ():
+            raise Fault(m.PolicyInData(policy.span))
         block = _only(rest, _Block)
         options = block[0].options if block else ()
         return t.DataStatement(
@@ -267,6 +280,41 @@ class Builder:
             children[0], children[2] if len(children) > 1 else None, span_of(children)
         )
 
+    def policy(self, children: Children) -> t.Policy:
+        name, sign, rule = children
+        return t.Policy(name, rule, sign == "~", span_of(children))
+
+    def rule(self, children: Children) -> t.Rule:
+        head, options = children[0], _unrepeated(_only(children, _Parameterised))
+        args = _only(children, t.Rule, t.Literal, t.Name, t.Parameter, t.Cases)
+        for arg in args:
+            if options and arg.span.start > options[0].span.start:
+                raise Fault(m.PositionalAfterOption(arg.span, options[0].name.text))
+        pairs = tuple((o.name, o.value) for o in options)
+        made = t.Rule(str(head), args, pairs, span_of(children), _at(head))
+        if _rule_depth(made) > MAX_RULE_DEPTH:
+            raise Fault(m.RuleTooDeep(made.span, MAX_RULE_DEPTH))
+        return made
+
+    def parameterised(self, children: Children) -> _Parameterised:
+        name, _, value = children
+        return _Parameterised(name, value, span_of(children))
+
+    def cases(self, children: Children) -> t.Cases:
+        return t.Cases(_only(children, tuple), span_of(children))
+
+    def case(self, children: Children) -> tuple[t.Literal, t.Element]:
+        level, _, value = children
+        return level, value
+
+    def level(self, children: Children) -> t.Literal:
+        (token,) = children
+        if token.type == "STRING":
+            return t.Literal(_string(token), _at(token))
+        if token in ("true", "false"):
+            return t.Literal(token == "true", _at(token))
+        raise Fault(m.BareLevel(_at(token), str(token)))
+
     def predicate(self, children: Children) -> t.Predicate:
         name, comparison, value = children
         return t.Predicate(name, str(comparison), value, span_of(children))  # type: ignore[arg-type]
@@ -278,7 +326,7 @@ class Builder:
         raise Fault(m.NakedDo(span_of(children), children[1].name.text))
 
     def terms(self, children: Children) -> Terms:
-        return Terms(_only(children, t.Assignment, t.Predicate, Do), span_of(children))
+        return Terms(_only(children, t.Assignment, t.Predicate, t.Policy, Do), span_of(children))
 
     def distribution(self, children: Children) -> Distribution:
         head, _, left, *rest = children
@@ -319,8 +367,8 @@ def _spans(options: tuple[_Option, ...]) -> tuple[Span, ...]:
     return tuple(o.name.span for o in options)
 
 
-def _unrepeated(options: tuple[_Option, ...]) -> tuple[_Option, ...]:
-    first: dict[str, _Option] = {}
+def _unrepeated(options: tuple[_Named, ...]) -> tuple[_Named, ...]:
+    first: dict[str, _Named] = {}
     for option in options:
         seen = first.setdefault(option.name.text, option)
         if seen is not option:
@@ -332,6 +380,15 @@ def _depth(value: t.Value) -> int:
     if not isinstance(value, t.Sequence):
         return 0
     return 1 + max(map(_depth, value.items), default=0)
+
+
+def _rule_depth(element: t.Element) -> int:
+    match element:
+        case t.Rule(_, args, options):
+            return 1 + max(map(_rule_depth, (*args, *(v for _, v in options))), default=0)
+        case t.Cases(pairs):
+            return max((_rule_depth(value) for _, value in pairs), default=0)
+    return 0
 
 
 def _operators(expression: t.Expression) -> int:

@@ -60,6 +60,7 @@ NAMES = {
     "SEMICOLON": "`;`",
     "EQUAL": "`=`",
     "VBAR": "`|`",
+    "TILDE": "`~`",
     "PLUS": "`+`",
     "MINUS": "`-`",
     "STAR": "`*`",
@@ -134,6 +135,10 @@ def _query(p: Place) -> Message | None:
         )
     if p.here.text == "|":
         return u.SecondBar(p.span) if p.last and p.last.text != "(" else None
+    if p.last and p.last.text == "~":
+        return u.RuleNeeded(p.span)
+    if len(p.before) > 1 and p.before[-2].text == "~" and p.last and p.last.kind == "word":
+        return u.RuleWithoutParts(p.last.span, p.last.text)
     if p.here.text in ("~", "∼") and p.last:
         return u.StochasticDo(p.span, p.last.text)
     return None

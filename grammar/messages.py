@@ -155,6 +155,28 @@ class UnequalDo(Message):
     comparison: str
 
 
+class PolicyOutsideDo(Message):
+    what = "a rule for a variable stands outside `do(...)`"
+    help = "write it inside: P(Y | do(X ~ bernoulli(0.3)), Z)"
+
+
+class PolicyInData(Message):
+    what = "an experiment's rows say which variables were set, not how"
+    help = "name the variable alone: under do(X)"
+
+
+class BareLevel(Message):
+    what = "`{text}` stands where a level belongs"
+    help = 'write a level as it is in the data: 0, 1.5, true, or "{text}" in quotes'
+    text: str
+
+
+class RuleTooDeep(Message):
+    what = "a rule nested more than {most} deep"
+    help = "simplify it: table, threshold and linear nest to say what depends on what"
+    most: int
+
+
 class SeveralDos(Message):
     what = "a query has one `do`"
     help = "write all interventions in it: do(X = 1, W = 0)"

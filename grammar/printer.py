@@ -11,7 +11,9 @@ from causalc.grammar.tree import (
     Assignment,
     Attribute,
     Call,
+    Cases,
     Chain,
+    Element,
     Expression,
     GraphItem,
     GraphSpec,
@@ -22,9 +24,11 @@ from causalc.grammar.tree import (
     NodeSet,
     Options,
     Parameter,
+    Policy,
     Predicate,
     Property,
     Query,
+    Rule,
     Sequence,
     Symbol,
     Value,
@@ -86,22 +90,43 @@ def assignment_text(assignment: Assignment) -> str:
     return name if assignment.value is None else f"{name} = {value_text(assignment.value)}"
 
 
-def do_text(do: tuple[Assignment, ...]) -> str:
+def policy_text(policy: Policy) -> str:
+    """``X ~ bernoulli(0.3)`` or ``X = threshold(Z, 3)``."""
+    sign = "~" if policy.drawn else "="
+    return f"{name_text(policy.name)} {sign} {element_text(policy.rule)}"
+
+
+def element_text(element: Element) -> str:
+    """A rule, or a part of one, as the parser reads it."""
+    match element:
+        case Rule(name, args, options):
+            parts = [element_text(a) for a in args]
+            parts += [f"{name_text(n)} = {element_text(value)}" for n, value in options]
+            return f"{name}({', '.join(parts)})"
+        case Cases(pairs):
+            return f"{{{', '.join(f'{value_text(k)}: {element_text(v)}' for k, v in pairs)}}}"
+        case Name():
+            return name_text(element)
+        case _:
+            return value_text(element)
+
+
+def do_text(do: tuple[Assignment, ...], policies: tuple[Policy, ...] = ()) -> str:
     """``do(X = 3, W)``."""
-    return f"do({', '.join(map(assignment_text, do))})"
+    return f"do({', '.join((*map(assignment_text, do), *map(policy_text, policies)))})"
 
 
-def _distribution(
-    head: str, left: list[str], do: tuple[Assignment, ...], given: tuple[Assignment, ...]
-) -> str:
-    right = ([do_text(do)] if do else []) + [assignment_text(a) for a in given]
+def _distribution(head: str, left: list[str], asked: Query | Moment) -> str:
+    set_to = asked.do or asked.policies
+    right = [do_text(asked.do, asked.policies)] if set_to else []
+    right += [assignment_text(a) for a in asked.given]
     bar = f" | {', '.join(right)}" if right else ""
     return f"{head}({', '.join(left)}{bar})"
 
 
 def query_text(query: Query) -> str:
     """``P(Y | do(X = 3), Z)``, the intervention first."""
-    return _distribution("P", [name_text(n) for n in query.outcomes], query.do, query.given)
+    return _distribution("P", [name_text(n) for n in query.outcomes], query)
 
 
 def predicate_text(predicate: Predicate) -> str:
@@ -116,8 +141,8 @@ def expression_text(expression: Expression) -> str:
     match expression:
         case Literal():
             return value_text(expression)
-        case Moment(function, predicates, do, given):
-            return _distribution(function, [predicate_text(p) for p in predicates], do, given)
+        case Moment(function, predicates):
+            return _distribution(function, [predicate_text(p) for p in predicates], expression)
         case Arithmetic(operator, left, right):
             level = PRECEDENCE[operator]
             before = _inside(left, _level(left) < level)

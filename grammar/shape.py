@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 from causalc.grammar import messages as m
 from causalc.grammar.diagnostic import Fault, Message
 from causalc.grammar.source import Span
-from causalc.grammar.tree import Assignment, Moment, Name, Predicate, Query
+from causalc.grammar.tree import Assignment, Moment, Name, Policy, Predicate, Query
 
 MOMENTS = ("E", "Var", "Pr")
 
@@ -29,14 +28,18 @@ class Do:
                 raise Fault(m.NestedDo(term.span))
             if isinstance(term, Predicate):
                 raise Fault(m.UnequalDo(term.span, term.name.text, str(term.comparison)))
-        return cast(tuple[Assignment, ...], self.terms.items)
+        return tuple(t for t in self.terms.items if isinstance(t, Assignment))
+
+    def policies(self) -> tuple[Policy, ...]:
+        """What is set by a rule."""
+        return tuple(t for t in self.terms.items if isinstance(t, Policy))
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """A list of names, assignments, predicates and interventions."""
 
-    items: tuple[Assignment | Predicate | Do, ...]
+    items: tuple[Assignment | Predicate | Policy | Do, ...]
     span: Span
 
 
@@ -59,14 +62,16 @@ def query(found: Distribution) -> Query:
         raise Fault(m.NoOutcome(found.span))
     for term in found.left.items:
         match term:
+            case Policy(span=span):
+                raise Fault(m.PolicyOutsideDo(span))
             case Predicate(name, comparison, span=span):
                 raise Fault(m.ValueOnOutcome(span, name.text, str(comparison)))
             case Assignment(name, value, span=span) if value is not None:
                 raise Fault(m.ValueOnOutcome(span, name.text, "=="))
     outcomes = tuple(term.name for term in found.left.items if isinstance(term, Assignment))
-    do, given = _right(found)
-    _refuse_repeats(outcomes, do, given)
-    return Query(outcomes, do, given, found.span)
+    do, policies, given = _right(found)
+    _refuse_repeats(outcomes, do, policies, given)
+    return Query(outcomes, do, given, found.span, policies)
 
 
 def moment(found: Distribution) -> Moment:
@@ -80,13 +85,15 @@ def moment(found: Distribution) -> Moment:
     predicates = tuple(_predicate(function, term) for term in found.left.items)
     if function != "Pr" and len(predicates) > 1:
         raise Fault(m.OneOutcomeOnly(predicates[1].span, function))
-    do, given = _right(found)
-    _refuse_repeats(tuple({p.name.text: p.name for p in predicates}.values()), do, given)
-    return Moment(function, predicates, do, given, found.span)  # type: ignore[arg-type]
+    do, policies, given = _right(found)
+    _refuse_repeats(tuple({p.name.text: p.name for p in predicates}.values()), do, policies, given)
+    return Moment(function, predicates, do, given, found.span, policies)  # type: ignore[arg-type]
 
 
-def _predicate(function: str, term: Assignment | Predicate | Do) -> Predicate:
+def _predicate(function: str, term: Assignment | Predicate | Policy | Do) -> Predicate:
     match term:
+        case Policy(span=span):
+            raise Fault(m.PolicyOutsideDo(span))
         case Predicate(name, span=span):
             if function != "Pr":
                 raise Fault(m.ComparisonInMoment(span, function, name.text))
@@ -116,9 +123,11 @@ def _refuse_do_before_bar(found: Distribution) -> None:
             raise Fault(m.DoBeforeBar(term.span) if not alone else m.DoAsOutcome(term.span))
 
 
-def _right(found: Distribution) -> tuple[tuple[Assignment, ...], tuple[Assignment, ...]]:
+def _right(
+    found: Distribution,
+) -> tuple[tuple[Assignment, ...], tuple[Policy, ...], tuple[Assignment, ...]]:
     if found.right is None:
-        return (), ()
+        return (), (), ()
     if not found.right.items:
         raise Fault(m.NothingAfterBar(found.span))
     interventions = [term for term in found.right.items if isinstance(term, Do)]
@@ -131,15 +140,22 @@ def _right(found: Distribution) -> tuple[tuple[Assignment, ...], tuple[Assignmen
             raise Fault(m.UnequalCondition(term.span, term.name.text, str(term.comparison)))
         if isinstance(term, Assignment):
             given.append(term)
-    return interventions[0].assignments() if interventions else (), tuple(given)
+        if isinstance(term, Policy):
+            raise Fault(m.PolicyOutsideDo(term.span))
+    if not interventions:
+        return (), (), tuple(given)
+    return interventions[0].assignments(), interventions[0].policies(), tuple(given)
 
 
 def _refuse_repeats(
-    outcomes: tuple[Name, ...], do: tuple[Assignment, ...], given: tuple[Assignment, ...]
+    outcomes: tuple[Name, ...],
+    do: tuple[Assignment, ...],
+    policies: tuple[Policy, ...],
+    given: tuple[Assignment, ...],
 ) -> None:
     seen: dict[str, tuple[str, Span]] = {}
     roles = [("outcome", name) for name in outcomes]
-    roles += [("intervention", a.name) for a in do]
+    roles += [("intervention", a.name) for a in do] + [("intervention", p.name) for p in policies]
     roles += [("condition", a.name) for a in given]
     for role, name in roles:
         before = seen.setdefault(name.text, (role, name.span))

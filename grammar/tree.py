@@ -24,10 +24,14 @@ from causalc.grammar.source import NOWHERE, Source, Span
 from causalc.grammar.values import (
     Assignment,
     Call,
+    Cases,
+    Element,
     Literal,
     Name,
     Options,
     Parameter,
+    Policy,
+    Rule,
     Sequence,
     Symbol,
     Value,
@@ -40,12 +44,14 @@ __all__ = [
     "Assignment",
     "Attribute",
     "Call",
+    "Cases",
     "Chain",
     "CheckStatement",
     "Comment",
     "Comparison",
     "DataStatement",
     "Edge",
+    "Element",
     "EstimateStatement",
     "Expression",
     "GraphItem",
@@ -61,10 +67,12 @@ __all__ = [
     "Operator",
     "Options",
     "Parameter",
+    "Policy",
     "Predicate",
     "Property",
     "Query",
     "QueryStatement",
+    "Rule",
     "SampleStatement",
     "Script",
     "Sequence",
@@ -81,12 +89,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """``P(outcomes | do(do), given)``; ``str`` prints it in this canonical form."""
+    """``P(outcomes | do(do, policies), given)``; ``str`` prints it in this canonical form."""
 
     outcomes: tuple[Name, ...]
     do: tuple[Assignment, ...] = ()
     given: tuple[Assignment, ...] = ()
     span: Span = field(default=NOWHERE, compare=False, repr=False)
+    policies: tuple[Policy, ...] = ()
 
     def __str__(self) -> str:
         from causalc.grammar.printer import query_text
@@ -130,12 +139,13 @@ class Moment:
     do: tuple[Assignment, ...] = ()
     given: tuple[Assignment, ...] = ()
     span: Span = field(default=NOWHERE, compare=False, repr=False)
+    policies: tuple[Policy, ...] = ()
 
     @property
     def query(self) -> Query:
         """The query whose samples answer it."""
         names = {p.name.text: p.name for p in self.predicates}
-        return Query(tuple(names.values()), self.do, self.given, self.span)
+        return Query(tuple(names.values()), self.do, self.given, self.span, self.policies)
 
 
 @dataclass(frozen=True, slots=True)

@@ -356,8 +356,22 @@ class BracketAfterP(Message):
 
 
 class StochasticDo(Message):
-    what = "an intervention sets a variable to a value, not to a distribution"
-    help = "leave it open, do({name}), and give the sampler one value a row when it runs"
+    what = "`~` gives a variable a distribution, and that is done inside `do(...)` alone"
+    help = "write do({name} ~ bernoulli(0.3)), or categorical(...), normal(mean, sd), uniform(low, high)"
+    name: str
+
+
+class RuleNeeded(Message):
+    what = "a rule belongs after `~`"
+    help = (
+        "write bernoulli(0.3), categorical({{0: 0.2, 1: 0.8}}), normal(mean, sd), uniform(low, high), "
+        "or X = 0.5 for one value"
+    )
+
+
+class RuleWithoutParts(Message):
+    what = "the rule `{name}` has no parentheses"
+    help = "write its parts in parentheses, as in bernoulli(0.3), normal(0, 1), uniform()"
     name: str
 
 

@@ -73,6 +73,38 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Cases:
+    """``{0: a, 1: b}``: what to take at each level."""
+
+    pairs: tuple[tuple[Literal, Element], ...]
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``bernoulli(0.3)``, ``threshold(Z, 3, below = 0.1)``: how a policy finds a value; bare words are variables."""
+
+    name: str
+    args: tuple[Element, ...] = ()
+    options: tuple[tuple[Name, Element], ...] = ()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+    name_span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+Element = Rule | Literal | Name | Parameter | Cases
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """``X ~ rule`` where ``drawn``, else ``X = rule``: how ``do`` sets X where it sets no one value."""
+
+    name: Name
+    rule: Rule
+    drawn: bool
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """``X = 3``, or ``X`` alone when its value is left open until the program runs."""
 

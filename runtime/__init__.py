@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from causalc import policy
     from causalc.runtime.command import main
     from causalc.runtime.program import FREE, Draw, Input, Models, Query, Row, Run, sampling, start
     from causalc.runtime.schema import (
@@ -63,6 +64,7 @@ __all__ = [
     "main",
     "mixture",
     "ordinal",
+    "policy",
     "real",
     "sampling",
     "softmax",
@@ -73,6 +75,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "policy":
+        return import_module("causalc.policy")
     if name not in _HOME:
         raise AttributeError(f"module 'causalc.runtime' has no attribute {name!r}")
     return getattr(import_module(f"causalc.runtime.{_HOME[name]}"), name)

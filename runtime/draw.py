@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from causalc.errors import CausalcError
+from causalc.policy import Policy, draw
 from causalc.runtime.data import canonical, labels
 from causalc.runtime.fitted import Arrays, Model, Models
 from causalc.runtime.noise import Noise
@@ -83,6 +84,20 @@ class Draw:
             parts.append(model.sample(stop - start, given, noise))
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
+    def policy(self, policy: Policy, inputs: Arrays) -> np.ndarray:
+        """Set a variable as its policy says, one row for each row of ``inputs``.
+
+        Raises CausalcError where the policy gives what its variable cannot take.
+        """
+        kind = self._schema.kind(policy.variable)
+        columns = {v: labels(inputs[v], self._schema.kind(v)) for v in policy.inputs}
+        noise = Noise(self.seed, str(self._position), 0, self.n)
+        self._position += 1
+        levels = kind.levels if kind.discrete else None
+        whole = kind.name == "integer"
+        made = draw(policy, levels, whole, columns, noise.uniform(), noise.normal())
+        return canonical(policy.variable, made, kind, f"Policy {policy.text}:")
+
     def table(self, columns: Arrays) -> Any:
         """Return a pandas DataFrame: labels for codes, one array a row for images and vectors."""
         import pandas as pd
@@ -125,6 +140,11 @@ class Trace:
 
     def __init__(self) -> None:
         self.calls: list[dict[str, object]] = []
+
+    def policy(self, policy: Policy, inputs: Mapping[str, Any]) -> Any:
+        """Record a policy; its column is a reference too."""
+        self.calls.append({"policy": policy.text, "inputs": {v: inputs[v] for v in policy.inputs}})
+        return [len(self.calls) - 1, 0]
 
     def sample(self, model: Model, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
         """Record a call; columns are references ``[call, target]``."""

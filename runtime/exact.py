@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from causalc.policy import Policy
 from causalc.runtime.program import FREE, Row
-from causalc.table import Array, Fill, Table, answer, conditional, contract
+from causalc.table import Array, Fill, Table, answer, conditional, contract, of_policy
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,6 +135,13 @@ class ExactDraw:
         """Multiply the conditional in; its targets become new axes."""
         made = tuple(f"{target}\0{next(self.number)}" for target in model.targets)
         self.operands.append((model.array, (*(inputs[v] for v in model.inputs), *made)))
+        return made
+
+    def policy(self, policy: Policy, inputs: Mapping[str, str]) -> str:
+        """Multiply the policy in; its variable becomes a new axis."""
+        made = f"{policy.variable}\0{next(self.number)}"
+        array = of_policy(self.models.joint, policy)
+        self.operands.append((array, (*(inputs[v] for v in policy.inputs), made)))
         return made
 
     def mass(self, columns: Sequence[str]) -> Array:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from causalc.policy import Policy
 from causalc.runtime.schema import Schema
 from causalc.runtime.specs import ModelSpec
 from causalc.table import Table
@@ -39,6 +40,9 @@ class Draw(Protocol):
 
     def sample(self, model: Any, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
         """One column a target, drawn from ``model`` given the columns of its inputs."""
+
+    def policy(self, policy: Policy, inputs: Mapping[str, Any]) -> Any:
+        """The column of a variable that a policy sets, given the columns of what it reads."""
 
     def table(self, columns: Mapping[str, Any]) -> Any:
         """The outcomes as a data frame, or as a ``Table`` in the exact backend."""
