@@ -18,10 +18,12 @@ from torch.nn import functional
 
 from causalc.runtime.families.protocol import Shape, Tensors
 from causalc.runtime.network import FREQUENCIES, Features, Perceptron, Residual, fourier, periodic
+from causalc.runtime.precondition import Prior, level
 from causalc.runtime.schema import Kind
 
 _PERIODIC_WIDTH = 8
 _LEVELS = 16
+_NARROWEST = 5e-3  # standard deviation of a component, on data of unit scale
 
 
 def slot_width(kind: Kind) -> int:
@@ -83,3 +85,65 @@ class CodeDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     def hidden(self, inputs: Tensors, n: int) -> torch.Tensor:
         """Return what the last layer sees, ``(n, width)``."""
         return self.network.hidden(self.features(inputs, n))
+
+
+class MixtureDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """For a few numbers: the denoiser of a mixture that depends on the inputs, and its correction.
+
+    ``known`` is a function of the inputs alone, computed once however many evaluations follow. The
+    correction is a small network of noisy x, its noise level and what is known.
+    """
+
+    @register_to_config  # type: ignore[untyped-decorator]
+    def __init__(
+        self,
+        shape: Mapping[str, Any],
+        width: int = 128,
+        depth: int = 2,
+        components: int = 10,
+        small: int = 64,
+    ) -> None:
+        super().__init__()
+        known = Shape.from_json(shape)
+        self.d, self.components = sum(kind.width for _, kind in known.targets), components
+        self.features = Features(known.inputs)
+        self.network = Perceptron(self.features.width, components * (1 + 2 * self.d), width, depth)
+        with torch.no_grad():
+            means = self.network.last.bias[components : components * (1 + self.d)]
+            line = torch.linspace(-1.5, 1.5, components)
+            means.copy_(line if self.d == 1 else torch.randn_like(means))
+        self.context = nn.Linear(width, small)
+        self.first = nn.Linear(self.d * (3 + 2 * len(FREQUENCIES)) + 2 * _LEVELS, small)
+        self.block = Residual(small, small)
+        self.norm = nn.LayerNorm(small)
+        self.last = nn.Linear(small, self.d)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def known(self, inputs: Tensors, n: int) -> tuple[Prior, torch.Tensor]:
+        """Return the mixture given the inputs, and what the correction sees of them ``(n, width)``."""
+        hidden = self.network.hidden(self.features(inputs, n))
+        k, d = self.components, self.d
+        logits, means, scales = self.network.last(hidden).float().split([k, k * d, k * d], dim=1)
+        # A soft floor under the standard deviation, or a point mass drives the density to infinity.
+        deviation = _NARROWEST + torch.exp(scales.view(n, k, d).clamp(-12, 6))
+        prior = Prior(torch.log_softmax(logits, dim=1), means.view(n, k, d), deviation**2)
+        return prior, hidden
+
+    def forward(
+        self, x: torch.Tensor, sigma: torch.Tensor, prior: Prior, context: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the mixture's mean of the clean numbers, the scale of what is left, and the correction
+        in its units, each ``(n, d)``; ``x`` ``(n, d)``, ``sigma`` ``(n, 1)``, ``context`` from ``embed``.
+        """
+        mean, scale = prior.posterior(x, sigma)
+        near = x / (1 + sigma**2).sqrt()
+        seen = [periodic(near), mean - near, scale, fourier(level(sigma[:, 0]), _LEVELS)]
+        h = self.first(torch.cat(seen, dim=1)) + context
+        h = self.block(h, functional.silu(context))
+        return mean, scale, self.last(functional.silu(self.norm(h)))
+
+    def embed(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return the context ``(n, small)`` of the correction."""
+        context: torch.Tensor = self.context(hidden)
+        return context

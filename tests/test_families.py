@@ -14,7 +14,7 @@ from causalc.runtime.choose import links
 from causalc.runtime.families.protocol import Setting, Shape
 from causalc.runtime.families.registry import family
 from causalc.runtime.noise import Noise
-from causalc.runtime.precondition import denoise, losses, posterior, target
+from causalc.runtime.precondition import Prior, denoise, losses, posterior, target
 from causalc.runtime.progress import Report
 from causalc.runtime.schema import categorical, image, integer, ordinal, real, vector
 
@@ -87,6 +87,44 @@ def test_the_target_of_the_network_is_what_denoise_undoes() -> None:
     torch.testing.assert_close(spread, torch.ones(3), rtol=0, atol=0.02)
 
 
+def test_one_gaussian_as_prior_is_the_optimal_denoiser() -> None:
+    prior = Prior(torch.zeros(9, 1), torch.full((9, 1, 1), 0.7), torch.full((9, 1, 1), 0.25))
+    x = torch.linspace(-3, 3, 9)[:, None]
+    for sigma in (0.01, 0.3, 5.0):
+        mean, scale = prior.posterior(x, torch.full((9, 1), sigma))
+        torch.testing.assert_close(mean, gaussian(x, torch.tensor(sigma)))
+        left = 0.25 * sigma**2 / (0.25 + sigma**2) + (0.125 * sigma) ** 2 / (1 + sigma**2)
+        torch.testing.assert_close(scale, torch.full((9, 1), left**0.5))
+
+
+def test_a_mixture_drawn_under_noise_and_denoised_is_the_mixture() -> None:
+    weights, means, widths = np.array([0.3, 0.7]), np.array([-0.9, 1.1]), np.array([0.2, 0.4])
+    prior = Prior(
+        torch.tensor(np.log(weights)).float().expand(N, 2),
+        torch.tensor(means).float()[:, None].expand(N, 2, 1),
+        torch.tensor(widths**2).float()[:, None].expand(N, 2, 1),
+    )
+
+    def denoised(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+        return prior.posterior(x, sigma.expand(len(x), 1))[0]
+
+    noise = Noise(0, "t", 0, N)
+    begun = prior.draw(torch.from_numpy(noise.uniform()), torch.from_numpy(noise.normal(1)), 1.0)
+
+    def cdf(values: np.ndarray) -> np.ndarray:
+        each = [stats.norm(m, s).cdf(values) for m, s in zip(means, widths, strict=True)]
+        return weights @ np.array(each)
+
+    drawn = sampler.midpoint(velocity(denoised), begun / 2, schedule.linear(12) / 2)
+    assert stats.kstest(drawn[:, 0], cdf).pvalue > FAILURE_RATE
+    density = prior.log_density(drawn).exp()[:5].numpy()
+    parts = [
+        w * stats.norm(m, s).pdf(drawn[:5, 0])
+        for w, m, s in zip(weights, means, widths, strict=True)
+    ]
+    np.testing.assert_allclose(density, np.sum(parts, axis=0), rtol=1e-4)
+
+
 def test_schedules_fall_to_zero_and_name_their_diffusers_twin() -> None:
     import diffusers
 
@@ -122,6 +160,8 @@ ROUND_TRIPS = [
     ("mixture", Shape((("y", real()),), INPUTS)),
     ("mixture", Shape((("y", vector(3)),), ())),
     ("mixture", Shape((("y", integer()),), (("a", categorical(3)),))),
+    ("diffusion", Shape((("y", real()),), INPUTS)),
+    ("diffusion", Shape((("y", real()), ("v", vector(2))), ())),
     ("diffusion", Shape((("y", real()), ("k", categorical(4)), ("v", vector(2))), INPUTS)),
     ("diffusion", Shape((("y", image(4, 4, channels=3)),), (("d", image(2, 2)),))),
 ]

@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn import functional
 
 from causalc.errors import CausalcError
-from causalc.runtime.denoisers import CodeDenoiser
+from causalc.runtime.denoisers import CodeDenoiser, MixtureDenoiser
 from causalc.runtime.encode import unpack
 from causalc.runtime.families.neural import device_of, in_batches, rows_of, whole
 from causalc.runtime.families.protocol import Setting, Shape, Tensors
@@ -29,8 +29,15 @@ from causalc.runtime.logistic import finish
 from causalc.runtime.noise import Noise, derive
 from causalc.runtime.precondition import Slots, denoise, level, losses, scale_in
 from causalc.runtime.progress import Report
-from causalc.runtime.sampler import heun, midpoint
-from causalc.runtime.schedule import SIGMA_MAX, karras, linear, scheduler_config, training_sigma
+from causalc.runtime.sampler import Denoise, heun, midpoint
+from causalc.runtime.schedule import (
+    SIGMA_MAX,
+    SIGMA_MIN,
+    karras,
+    linear,
+    scheduler_config,
+    training_sigma,
+)
 from causalc.runtime.specs import ModelSpec
 from causalc.runtime.train import Plan, effective, seeded, train
 
@@ -38,9 +45,12 @@ from causalc.runtime.train import Plan, effective, seeded, train
 DENOISERS = {
     "ResidualDenoiser": "causalc.runtime.denoisers",
     "CodeDenoiser": "causalc.runtime.denoisers",
+    "MixtureDenoiser": "causalc.runtime.denoisers",
     "ComponentDenoiser": "causalc.runtime.images",
 }
 _CODE_SCALE = 0.5
+_FEW = 8  # numbers that a mixture is learned of
+_START = 1.0  # noise level from which a few numbers are denoised: their mixture is drawn from there
 
 
 def denoiser_for(
@@ -57,7 +67,10 @@ def denoiser_for(
         "width": whole(spec, "width", 384 if image else 128),
         "depth": whole(spec, "depth", 4 if image else 2),
     }
-    return "CodeDenoiser" if lone else "ResidualDenoiser", {"shape": shape.to_json(), **size}
+    numbers = all(kind.scalar or kind.name == "vector" for _, kind in shape.targets)
+    few = numbers and sum(kind.width for _, kind in shape.targets) <= _FEW
+    name = "CodeDenoiser" if lone else "MixtureDenoiser" if few else "ResidualDenoiser"
+    return name, {"shape": shape.to_json(), **size}
 
 
 def _class(name: str) -> Any:
@@ -136,7 +149,10 @@ class Preconditioned(nn.Module):
         return denoise(self.raw(x, each, inputs), x, each, self.data, self.slots)
 
     def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
-        """Return the denoising loss of each row at a random noise level."""
+        """Return the denoising loss of each row at a random noise level.
+
+        A mixture among its parts is trained by maximum likelihood, its correction by denoising alone.
+        """
         clean = join(self.shape, batch)
         if self.coded:
             clean = self.network.encode(clean)  # type: ignore[operator]
@@ -144,9 +160,26 @@ class Preconditioned(nn.Module):
         order = torch.randperm(n, generator=generator, device=device)
         # One level in each of n strata: less noise in the gradient than n independent ones.
         uniform = (order + torch.rand(n, generator=generator, device=device)) / n
+        if isinstance(self.network, MixtureDenoiser):
+            return self._corrected(self.network, clean, batch, uniform, generator)
         sigma = training_sigma(uniform, self.mean, self.spread)[:, None]
         x = clean + sigma * torch.randn(clean.shape, generator=generator, device=device)
         return losses(self.raw(x, sigma, batch, generator), clean, x, sigma, self.data, self.slots)
+
+    @staticmethod
+    def _corrected(
+        network: MixtureDenoiser,
+        clean: torch.Tensor,
+        inputs: Tensors,
+        uniform: torch.Tensor,
+        generator: torch.Generator,
+    ) -> torch.Tensor:
+        prior, hidden = network.known(inputs, len(clean))
+        sigma = (SIGMA_MIN * (_START / SIGMA_MIN) ** uniform)[:, None]
+        noise = torch.randn(clean.shape, generator=generator, device=clean.device)
+        x = clean + sigma * noise
+        mean, scale, raw = network(x, sigma, prior.detach(), network.embed(hidden.detach()))
+        return ((raw.float() - (clean - mean) / scale) ** 2).mean(dim=1) - prior.log_density(clean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,28 +195,52 @@ class FittedDiffusion:
     def sample(self, n: int, inputs: Tensors, noise: Noise) -> dict[str, torch.Tensor]:
         """Integrate from noise to data."""
         rows = {name: inputs[name] for name, _ in self.shape.inputs}
-        start = torch.from_numpy(noise.normal(self.module.slots[-1][1]))
-        device = device_of(self.module)
+        start = {" e": torch.from_numpy(noise.normal(self.module.slots[-1][1]))}
+        network, device = self.module.network, device_of(self.module)
+        if isinstance(network, MixtureDenoiser):
+            start[" u"] = torch.from_numpy(noise.uniform())
 
         def draw(batch: Tensors) -> torch.Tensor:
             given = {name: unpack(batch[name]) for name, _ in self.shape.inputs}
-            found = self._integrate(batch[" e"], given)
-            return self.module.network.decode(found) if self.module.coded else found  # type: ignore[operator]
+            if isinstance(network, MixtureDenoiser):
+                return self._correct(network, batch[" u"], batch[" e"], given)
 
-        return part(self.shape, in_batches(draw, rows | {" e": start}, n, device))
+            def denoised(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+                return self.module.denoise(x, sigma, given)
 
-    def _integrate(self, noise: torch.Tensor, inputs: Tensors) -> torch.Tensor:
+            found = self._integrate(denoised, batch[" e"], SIGMA_MAX)
+            return network.decode(found) if self.module.coded else found  # type: ignore[operator]
+
+        return part(self.shape, in_batches(draw, rows | start, n, device))
+
+    def _correct(
+        self, network: MixtureDenoiser, uniform: torch.Tensor, noise: torch.Tensor, inputs: Tensors
+    ) -> torch.Tensor:
+        """Draw from the mixture under noise of level ``_START``, and denoise from there."""
+        prior, hidden = network.known(inputs, len(noise))
+        context = network.embed(hidden)
+
         def denoised(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-            return self.module.denoise(x, sigma, inputs)
+            mean, scale, raw = network(x, sigma.expand(len(x), 1), prior, context)
+            return mean + scale * raw
 
+        return self._integrate(denoised, prior.draw(uniform, noise, _START) / _START, _START)
+
+    def _integrate(self, denoised: Denoise, start: torch.Tensor, highest: float) -> torch.Tensor:
+        """Denoise ``start``, noisy targets at noise level ``highest`` divided by it."""
         if self.method == "edm":
-            return heun(denoised, noise, karras(max(2, (self.evaluations + 1) // 2)).to(noise))
+            count = max(2, (self.evaluations + 1) // 2)
+            return heun(denoised, start, karras(count, highest=highest).to(start))
 
         def velocity(x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
             sigma = (time / (1 - time)).clamp(max=SIGMA_MAX)
             return (x - denoised(x * (1 + sigma), sigma)) / time
 
-        return midpoint(velocity, noise, linear(max(1, self.evaluations // 2)).to(noise))
+        times = linear(max(1, self.evaluations // 2)).to(start)
+        if highest < SIGMA_MAX:  # noise of level s is met at time s / (1 + s)
+            times = times * (highest / (1 + highest))
+            start = start * times[0]
+        return midpoint(velocity, start, times)
 
     def log_prob(self, targets: Tensors, inputs: Tensors) -> torch.Tensor:
         """Raise CausalcError: a diffusion model has no cheap density."""
@@ -257,13 +314,15 @@ def fit(
         plan = Plan(steps=1500 if few else 3000, lr=3e-3, weight_decay=1e-2)
     if name == "CodeDenoiser":  # a function of the inputs alone: half the steps do
         plan = Plan(steps=600 if few else 1500, lr=3e-3)
+    if name == "MixtureDenoiser":
+        plan = Plan(steps=1000 if few else 2500, lr=3e-3)
     plan = plan.override(spec)
     outcome = train(module, rows, weights, plan, setting, report)
     module.eval()
     if isinstance(network, CodeDenoiser):
         hidden = _hidden(network, shape, rows)
         finish(network.network.last, hidden, shape, rows, weights, outcome.held_out)
-    return FittedDiffusion(shape, module, name, *_sampling(spec))
+    return FittedDiffusion(shape, module, name, *_sampling(spec, name))
 
 
 def _hidden(network: CodeDenoiser, shape: Shape, rows: Tensors) -> torch.Tensor:
@@ -275,8 +334,10 @@ def _hidden(network: CodeDenoiser, shape: Shape, rows: Tensors) -> torch.Tensor:
     return in_batches(seen, inputs, rows_of(rows), device_of(network))
 
 
-def _sampling(spec: ModelSpec) -> tuple[str, int]:
-    return str(spec.get("method", "flow")), whole(spec, "evaluations", 24)
+def _sampling(spec: ModelSpec, name: str) -> tuple[str, int]:
+    method = str(spec.get("method", "flow"))
+    enough = 10 if name == "MixtureDenoiser" and method == "flow" else 24
+    return method, whole(spec, "evaluations", enough)
 
 
 def load(folder: Path, device: str) -> FittedDiffusion:
