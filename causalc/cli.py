@@ -69,6 +69,7 @@ for command in (
     commands.verify,
     commands.fmt,
     commands.graph,
+    commands.explain,
     commands.lsp,
     commands_run.train,
     commands_run.sample,

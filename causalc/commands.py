@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,7 +78,13 @@ def print_json(value: object) -> None:
 @JSON
 def check(script: Path, as_json: bool) -> int:
     """Parse, check names, kinds and values, and decide each query."""
-    job = compiled(script)
+    try:
+        job = compiled(script)
+    except CausalcError as error:
+        if not as_json:
+            raise
+        print_json({"script": str(script), "errors": list(mistakes(error))})
+        return error.exit_code
     if as_json:
         print_json({"script": str(script), **verdicts(job)})
         return 2 if job.refused else 0
@@ -92,6 +98,39 @@ def check(script: Path, as_json: bool) -> int:
     if not job.estimands and not job.refused:
         click.echo("no queries; the script is well formed")
     return refusals(job)
+
+
+def mistakes(error: CausalcError) -> Iterator[dict[str, object]]:
+    """What is wrong with a script, as JSON has it; lines and columns count from 1."""
+    from causalc.grammar import LanguageError
+
+    if not isinstance(error, LanguageError):
+        yield {"code": None, "message": str(error)}
+        return
+    for message, source in error.found:
+        (line, column), end = (
+            source.line_column(at) for at in (message.span.start, message.span.end)
+        )
+        yield {
+            "code": message.code,
+            "file": source.name,
+            "line": line,
+            "column": column,
+            "end_line": end[0],
+            "end_column": end[1],
+            "message": message.headline(),
+            "help": message.remedy(),
+        }
+
+
+@click.command()
+@click.argument("code", required=False)
+def explain(code: str | None) -> int:
+    """Explain the code of a message, such as no-graph; without one, list them all."""
+    from causalc.explanations import VERDICT, messages, page
+
+    click.echo(page(code.strip("[]")).rstrip() if code else "\n".join([VERDICT, *messages()]))
+    return 0
 
 
 def verdicts(job: Job) -> dict[str, object]:

@@ -313,7 +313,7 @@ class Builder:
             return t.Literal(_string(token), _at(token))
         if token in ("true", "false"):
             return t.Literal(token == "true", _at(token))
-        raise Fault(m.BareLevel(_at(token), str(token)))
+        raise Fault(m.UnquotedLevel(_at(token), str(token)))
 
     def predicate(self, children: Children) -> t.Predicate:
         name, comparison, value = children

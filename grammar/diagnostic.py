@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,7 +36,10 @@ class Record:
     fields: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
-        cls.fields = (*cls.fields, *(n for n in get_annotations(cls) if n not in ("what", "help")))
+        cls.fields = (
+            *cls.fields,
+            *(n for n in get_annotations(cls) if n not in ("what", "help", "code")),
+        )
 
     def __init__(self, *values: object) -> None:
         for name, value in zip(self.fields, values, strict=True):
@@ -46,13 +50,19 @@ class Message(Record):
     """One thing that is wrong; a subclass holds its prose, an instance what the prose speaks of.
 
     ``what`` and ``help`` are templates over the fields; a subclass whose help depends on the case
-    overrides ``remedy`` instead.
+    overrides ``remedy`` instead. ``code`` is the name of the class in lower case, ``no-graph``: it is
+    printed, and ``causalc explain`` takes it, so a class keeps its name.
     """
 
+    code: ClassVar[str]
     what: ClassVar[str]
     help: ClassVar[str] = ""
 
     span: Span
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.code = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
 
     def headline(self) -> str:
         """What is wrong, in one line."""
@@ -74,7 +84,10 @@ class Message(Record):
 
     def render(self, source: Source) -> str:
         """The whole message as printed."""
-        lines = [f"{source.place(self.span)}: error: {self.headline()}", source.snippet(self.span)]
+        lines = [
+            f"{source.place(self.span)}: error: {self.headline()} [{self.code}]",
+            source.snippet(self.span),
+        ]
         for note in self.notes():
             lines += [f"  note: {source.place(note.span)}: {note.text}", source.snippet(note.span)]
         remedy = self.remedy()

@@ -31,9 +31,9 @@ class EmptyName(Message):
 
 
 class ControlCharacter(Message):
-    what = "a name cannot hold the invisible character {code}"
+    what = "a name cannot hold the invisible character {point}"
     help = "remove it; if the column of your data really holds it, rename the column"
-    code: str
+    point: str
 
 
 class BadEscape(Message):
@@ -165,7 +165,7 @@ class PolicyInData(Message):
     help = "name the variable alone: under do(X)"
 
 
-class BareLevel(Message):
+class UnquotedLevel(Message):
     what = "`{text}` stands where a level belongs"
     help = 'write a level as it is in the data: 0, 1.5, true, or "{text}" in quotes'
     text: str

@@ -116,9 +116,9 @@ class StrangeCharacter(Message):
 
 
 class InvisibleCharacter(Message):
-    what = "an invisible character, {code}, stands here"
+    what = "an invisible character, {point}, stands here"
     help = "delete it; it often comes with text copied from a web page or a PDF"
-    code: str
+    point: str
 
 
 class BareDollar(Message):
