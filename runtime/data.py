@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +13,37 @@ import numpy as np
 
 from causalc.errors import CausalcError
 from causalc.runtime.schema import Kind, Schema, infer, near
-from causalc.runtime.sources import read
+from causalc.runtime.sources import Parts, parts, read
+from causalc.runtime.stored import Spool, Stored, slices
+
+_ENOUGH = 64  # distinct whole numbers tell the kind of a column
 
 
 class Columns(Mapping[str, np.ndarray]):
     """Checked columns in schema order, held as ``Kind`` says, read-only, one length.
 
-    ``findings`` are one-line remarks (constant columns). ``fingerprint`` identifies the content.
+    Those of a table too large for memory are ``Stored``: arrays to whoever reads them by slices and
+    row numbers. ``findings`` are one-line remarks (constant columns). ``fingerprint`` identifies the content.
     """
 
     __slots__ = ("_arrays", "_hashes", "findings", "rows", "schema")
 
     def __init__(
-        self, schema: Schema, arrays: Mapping[str, np.ndarray], findings: tuple[str, ...] = ()
+        self, schema: Schema, arrays: Mapping[str, Any], findings: tuple[str, ...] = ()
     ) -> None:
         self.schema = schema
         self.findings = findings
-        self._arrays = {name: np.ascontiguousarray(arrays[name]) for name in schema}
+        self._arrays = {name: _readable(arrays[name]) for name in schema}
         self._hashes: dict[str, str] = {}
         lengths = {len(values) for values in self._arrays.values()}
         if len(lengths) > 1:
             sizes = ", ".join(f"{n}: {len(v)}" for n, v in self._arrays.items())
             raise CausalcError(f"Columns differ in length ({sizes}).")
         self.rows = lengths.pop() if lengths else 0
-        for values in self._arrays.values():
-            values.flags.writeable = False
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self._arrays[name]
+        found: np.ndarray = self._arrays[name]
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._arrays)
@@ -60,23 +64,35 @@ class Columns(Mapping[str, np.ndarray]):
     def _hash(self, name: str) -> str:
         if name not in self._hashes:
             values = self._arrays[name]
-            little = values.astype(values.dtype.newbyteorder("<"), copy=False)
             digest = hashlib.sha256(json.dumps(self.schema[name].to_json()).encode())
             digest.update(json.dumps([values.dtype.str[-2:], values.shape]).encode())
-            digest.update(little.tobytes())
+            for part in slices(len(values)):
+                digest.update(values[part].astype(values.dtype.newbyteorder("<"), copy=False).data)
             self._hashes[name] = digest.hexdigest()
         return self._hashes[name]
 
 
-def load(source: Any, schema: Schema) -> Columns:
+def _readable(values: Any) -> Any:
+    if isinstance(values, Stored):
+        return values
+    array = np.ascontiguousarray(values)
+    array.flags.writeable = False
+    return array
+
+
+def load(source: Any, schema: Schema, scratch: Path | None = None) -> Columns:
     """Read ``source`` (a path, frame, Arrow table, mapping or ``folder``) as ``schema`` says.
 
-    Inferred kinds are settled from the values: read them back from ``Columns.schema``. Raises
+    Inferred kinds are settled from the values: read them back from ``Columns.schema``. Files of a
+    table too large for memory are read part by part, and kept in files in ``scratch``. Raises
     CausalcError for missing columns or values, unknown labels, wrong shapes, non-finite numbers
-    and columns of different lengths.
+    and columns of different lengths, and OSError where the disk is full.
     """
     place = f"{source}: " if isinstance(source, str | Path) else ""
     try:
+        large = parts(source, schema)
+        if large is not None:
+            return _streamed(large, schema, scratch)
         return _checked(*read(source, schema), schema)
     except CausalcError as error:
         text = str(error)
@@ -84,13 +100,7 @@ def load(source: Any, schema: Schema) -> Columns:
 
 
 def _checked(raw: dict[str, np.ndarray], present: tuple[str, ...], schema: Schema) -> Columns:
-    lacking = [name for name in schema if name not in raw]
-    if lacking:
-        hints = ", ".join(f"{name!r}{near(name, present)}" for name in lacking)
-        raise CausalcError(
-            f"The data lack the column{'s' if len(lacking) > 1 else ''} {hints}. "
-            f"A variable that is never observed belongs under `latent`."
-        )
+    _all_there(raw, present, schema)
     for name in schema:
         if not len(raw[name]):
             raise CausalcError(f"Column {name!r} holds no rows.")
@@ -98,45 +108,126 @@ def _checked(raw: dict[str, np.ndarray], present: tuple[str, ...], schema: Schem
     guessed = infer({name: raw[name] for name in schema if schema[name].name == "inferred"})
     settled = Schema({name: guessed.get(name, schema[name]) for name in schema})
     arrays = {name: canonical(name, raw[name], settled[name]) for name in settled}
-    findings = (*_constant(settled, arrays), *_unseen(settled, arrays), *_twins(settled, arrays))
-    return Columns(settled, arrays, findings)
-
-
-def _constant(schema: Schema, arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
+    seen = {name: _Seen(settled[name]) for name in settled}
     for name, values in arrays.items():
-        if len(values) > 1 and (values == values[:1]).all():
+        seen[name].add(values)
+    return Columns(settled, arrays, tuple(_findings(seen)))
+
+
+def _streamed(source: Parts, schema: Schema, scratch: Path | None) -> Columns:
+    """Check and keep a table part by part; every part holds all columns."""
+    _all_there(source.names, source.names, schema)
+    settled = _settled(source, schema)
+    spool, first = Spool(settled, scratch), 0
+    seen = {name: _Seen(settled[name]) for name in settled}
+    for part in source.read(list(schema)):
+        made = {}
+        for name, values in part.items():
+            _refuse_missing(name, values, first)
+            made[name] = canonical(name, values, settled[name], first=first)
+            seen[name].add(made[name])
+        spool.add(made)
+        first += len(made[next(iter(made))])
+    if not first:
+        raise CausalcError(f"Column {next(iter(schema))!r} holds no rows.")
+    return Columns(settled, spool.columns(), tuple(_findings(seen)))
+
+
+def _settled(source: Parts, schema: Schema) -> Schema:
+    """Settle inferred kinds: what was seen of a column in all its parts has the kind of the whole."""
+    unknown = [name for name in schema if schema[name].name == "inferred"]
+    found: dict[str, np.ndarray] = {}
+    for part in source.read(unknown) if unknown else ():
+        for name, values in part.items():
+            _refuse_missing(name, values)
+            found[name] = _distinct(values, found.get(name))
+        if all(values.dtype.kind in "fb" or values.ndim > 1 for values in found.values()):
+            break
+    guessed = infer(found)
+    return Schema({name: guessed.get(name, schema[name]) for name in schema})
+
+
+def _distinct(values: np.ndarray, before: np.ndarray | None) -> np.ndarray:
+    if values.ndim > 1 or values.dtype.kind == "f":
+        return values[:1]
+    if values.dtype.kind == "O":
+        try:
+            each = dict.fromkeys([*(() if before is None else before.tolist()), *values.tolist()])
+        except TypeError:  # structs, maps and the like
+            return values[:1]
+        array = np.empty(len(each), object)
+        array[:] = list(each)
+        return array
+    whole = values if before is None else np.concatenate([before, values])
+    return np.unique(whole)[:_ENOUGH]
+
+
+def _all_there(raw: Iterable[str], present: tuple[str, ...], schema: Schema) -> None:
+    lacking = [name for name in schema if name not in raw]
+    if lacking:
+        hints = ", ".join(f"{name!r}{near(name, present)}" for name in lacking)
+        raise CausalcError(
+            f"The data lack the column{'s' if len(lacking) > 1 else ''} {hints}. "
+            f"A variable that is never observed belongs under `latent`."
+        )
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the findings need to know of a column, gathered part by part."""
+
+    kind: Kind
+    rows: int = 0
+    first: Any = None
+    constant: bool = True
+    levels: np.ndarray = field(init=False)
+    mark: Any = field(default_factory=hashlib.sha256)
+
+    def __post_init__(self) -> None:
+        self.levels = np.zeros(len(self.kind.levels), bool)
+
+    def add(self, values: np.ndarray) -> None:
+        """Take the next part into account."""
+        if self.first is None:
+            self.first = values[:1].copy()
+        self.rows += len(values)
+        self.constant = self.constant and bool((values == self.first).all())
+        if self.kind.discrete:
+            self.levels |= np.bincount(values, minlength=len(self.levels)).astype(bool)
+        self.mark.update(np.ascontiguousarray(values).data)
+
+
+def _findings(seen: Mapping[str, _Seen]) -> Iterator[str]:
+    for name, column in seen.items():
+        if column.constant and column.rows > 1:
             yield (
                 f"{name} is constant in the data: effects of it, or at other values of it, "
                 "cannot be learnt; check the column or drop the variable."
             )
-
-
-def _unseen(schema: Schema, arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
-    for name, kind in schema.items():
-        if not kind.discrete:
-            continue
-        seen = np.unique(arrays[name])
-        never = [repr(level) for code, level in enumerate(kind.levels) if code not in seen]
-        if never and len(seen) > 1:  # a constant column has a line of its own
+    for name, column in seen.items():
+        never = [repr(column.kind.levels[code]) for code in np.flatnonzero(~column.levels)]
+        if never and not column.constant:  # a constant column has a line of its own
             shown = ", ".join(never[:5]) + (", …" if len(never) > 5 else "")
             yield (
                 f"{name} never takes the value{'s' if len(never) > 1 else ''} {shown} in the data: nothing can be "
                 "learnt about it; drop the level from the declaration, or add rows that have it."
             )
+    yield from _twins(seen)
 
 
-def _twins(schema: Schema, arrays: Mapping[str, np.ndarray]) -> Iterator[str]:
-    seen: dict[bytes, str] = {}
-    for name, values in arrays.items():
-        if len(values) < 3 or (values == values[:1]).all():
+def _twins(seen: Mapping[str, _Seen]) -> Iterator[str]:
+    known: dict[tuple[object, ...], str] = {}
+    for name, column in seen.items():
+        if column.rows < 3 or column.constant:
             continue
-        mark = hashlib.sha256(repr(values.shape).encode() + values.tobytes()).digest()
-        if mark in seen and schema[name].discrete == schema[seen[mark]].discrete:
+        kind = column.kind
+        mark = (column.mark.digest(), kind.shape, kind.discrete)
+        if mark in known:
             yield (
-                f"{seen[mark]} and {name} are the same column: their effects cannot be told apart; "
+                f"{known[mark]} and {name} are the same column: their effects cannot be told apart; "
                 "check the data, or drop one of them."
             )
-        seen.setdefault(mark, name)
+        known.setdefault(mark, name)
 
 
 def _missing(values: np.ndarray) -> np.ndarray:
@@ -148,28 +239,31 @@ def _missing(values: np.ndarray) -> np.ndarray:
     return np.zeros(len(values), bool)
 
 
-def _refuse_missing(name: str, values: np.ndarray) -> None:
+def _refuse_missing(name: str, values: np.ndarray, first: int = 0) -> None:
     missing = _missing(values)
     if missing.any():
         raise CausalcError(
             f"Column {name!r} has {int(missing.sum())} missing values, the first in row "
-            f"{int(missing.argmax())} (counted from 0): drop those rows or fill them in."
+            f"{first + int(missing.argmax())} (counted from 0): drop those rows or fill them in."
         )
 
 
-def canonical(name: str, values: Any, kind: Kind, place: str = "Column") -> np.ndarray:
+def canonical(
+    name: str, values: Any, kind: Kind, place: str = "Column", first: int = 0
+) -> np.ndarray:
     """Check values against a kind and return them in its canonical form (see ``Kind``).
 
-    ``values`` has one entry a row. Raises CausalcError naming the column, and the first bad row.
+    ``values`` has one entry a row, ``first`` is the number of its first row. Raises CausalcError
+    naming the column, and the first bad row.
     """
-    return _canonical(f"{place} {name!r}", np.asarray(values), kind)
+    return _canonical(f"{place} {name!r}", np.asarray(values), kind, first)
 
 
-def _canonical(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
+def _canonical(name: str, array: np.ndarray, kind: Kind, first: int) -> np.ndarray:
     if kind.discrete:
-        return _codes(name, array, kind)
+        return _codes(name, array, kind, first)
     if kind.name == "image":
-        return _pixels(name, array, kind)
+        return _pixels(name, array, kind, first)
     if array.dtype.kind not in "fiub":
         array = _numbers(name, array, kind)
     wanted = (len(array), *kind.shape)
@@ -180,17 +274,19 @@ def _canonical(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
     finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
     if not finite.all():
         row = int((~finite).argmax())
-        raise CausalcError(f"{name}, row {row}: {array[row]} is not a finite number.")
+        raise CausalcError(f"{name}, row {first + row}: {array[row]} is not a finite number.")
     if kind.name != "integer":
         return array.astype(np.float32 if kind.name == "vector" else np.float64)
     if (np.abs(array.astype(np.float64)) >= 2.0**63).any():
         row = int((np.abs(array.astype(np.float64)) >= 2.0**63).argmax())
-        raise CausalcError(f"{name}, row {row}: {array[row]} is too large; declare it real().")
+        raise CausalcError(
+            f"{name}, row {first + row}: {array[row]} is too large; declare it real()."
+        )
     rounded = np.rint(array)
     if (rounded != array).any():
         row = int((rounded != array).argmax())
         raise CausalcError(
-            f"{name}, row {row}: {array[row]} is not a whole number; declare the variable real()."
+            f"{name}, row {first + row}: {array[row]} is not a whole number; declare the variable real()."
         )
     return np.asarray(rounded, np.int64)
 
@@ -205,7 +301,7 @@ def _numbers(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
     raise CausalcError(f"{name}: expected {kind}, got values such as {shown[:80]}.")
 
 
-def _codes(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
+def _codes(name: str, array: np.ndarray, kind: Kind, first: int) -> np.ndarray:
     if array.ndim != 1:
         raise CausalcError(f"{name}: {kind} takes one value a row, got {array.shape}.")
     lookup = {level: code for code, level in enumerate(kind.levels)}
@@ -221,7 +317,7 @@ def _codes(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
         hint = near(value, tuple(map(str, kind.levels))) if isinstance(value, str) else ""
         shown = ", ".join(map(repr, kind.levels[:12])) + (", …" if len(kind.levels) > 12 else "")
         raise CausalcError(
-            f"{name}, row {row}: {value!r} is not one of its levels ({shown}){hint}."
+            f"{name}, row {first + row}: {value!r} is not one of its levels ({shown}){hint}."
         )
     return codes
 
@@ -233,7 +329,7 @@ def _code(lookup: Mapping[Any, int], value: object) -> int:
         return -1
 
 
-def _pixels(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
+def _pixels(name: str, array: np.ndarray, kind: Kind, first: int) -> np.ndarray:
     if array.dtype.kind == "O":
         array = _numbers(name, array, kind)
         integral = bool((array == np.rint(array)).all()) and bool((array > 1).any())
@@ -251,7 +347,7 @@ def _pixels(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
     bad = ~((array >= 0) & (array <= top)).reshape(len(array), -1).all(axis=1)
     if bad.any():
         raise CausalcError(
-            f"{name}, row {int(bad.argmax())}: image values must lie in 0 to {top} "
+            f"{name}, row {first + int(bad.argmax())}: image values must lie in 0 to {top} "
             f"for {'whole' if top == 255 else 'real'} numbers."
         )
     if array.dtype.kind in "iu":

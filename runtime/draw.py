@@ -24,11 +24,18 @@ class Draw:
 
     Columns are canonical arrays (see ``Kind``); ``table`` returns them as users write them. A row
     depends on the seed, its number and the order of ``sample`` calls, not on ``batch_size`` (up to
-    the rounding of float sums) or ``n``.
+    the rounding of float sums) or ``n``. Rows are numbered from ``first``: a large draw is the
+    draws of its parts, one after another.
     """
 
     def __init__(
-        self, models: Models | None, n: int, *, seed: int = 0, batch_size: int = BATCH
+        self,
+        models: Models | None,
+        n: int,
+        *,
+        seed: int = 0,
+        batch_size: int = BATCH,
+        first: int = 0,
     ) -> None:
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise CausalcError(f"n={n!r}: the number of samples must be a whole number above 0.")
@@ -42,7 +49,10 @@ class Draw:
             raise CausalcError(f"seed={seed!r} must be a whole number.")
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise CausalcError(f"batch_size={batch_size!r} must be a whole number above 0.")
+        if isinstance(first, bool) or not isinstance(first, int) or first < 0:
+            raise CausalcError(f"first={first!r} must be a whole number, 0 or more.")
         self.n, self.seed, self.batch_size = int(n), int(seed), batch_size
+        self._first = first
         self._schema = models.schema if models is not None else Schema({})
         self._position = 0
 
@@ -80,7 +90,7 @@ class Draw:
         for start in range(0, self.n, self.batch_size):
             stop = min(start + self.batch_size, self.n)
             given = {name: inputs[name][start:stop] for name in model.inputs}
-            noise = Noise(self.seed, key, start, stop)
+            noise = Noise(self.seed, key, self._first + start, self._first + stop)
             parts.append(model.sample(stop - start, given, noise))
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 

@@ -17,6 +17,7 @@ import torch
 
 from causalc.errors import CausalcError
 from causalc.runtime.schema import Kind
+from causalc.runtime.stored import Column, Uniforms, some
 
 _KNOTS = 201
 _ATOM = 0.02  # a value in at least this share of the rows is a point mass
@@ -125,12 +126,49 @@ class Encoder:
         return Encoder(Kind.from_json(value["kind"]), str(value["method"]), state)
 
 
+class Encoded:
+    """A column that is encoded where it is read: ``encoded[slice or row numbers]`` is a tensor.
+
+    Stands for the tensor of all rows where that would be large; ``chosen`` are the rows it is of.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(
+        self,
+        values: Column,
+        encoder: Encoder,
+        uniform: Uniforms | None = None,
+        chosen: np.ndarray | None = None,
+    ) -> None:
+        self._values, self._encoder, self._uniform = values, encoder, uniform
+        self._chosen = chosen
+
+    def __len__(self) -> int:
+        return len(self._values if self._chosen is None else self._chosen)
+
+    def __getitem__(self, rows: slice | torch.Tensor) -> torch.Tensor:
+        at = self._rows(rows)
+        uniform = None if self._uniform is None else self._uniform[at]
+        return self._encoder.encode(self._values[at], uniform)
+
+    def only(self, rows: torch.Tensor) -> Encoded:
+        """Return the column of these rows."""
+        chosen = self._rows(rows)
+        assert not isinstance(chosen, slice)
+        return Encoded(self._values, self._encoder, self._uniform, chosen)
+
+    def _rows(self, rows: slice | torch.Tensor) -> slice | np.ndarray:
+        at = rows if isinstance(rows, slice) else rows.numpy()
+        return at if self._chosen is None else self._chosen[at]
+
+
 def unpack(tensor: torch.Tensor) -> torch.Tensor:
     """Return images as floats in [-1, 1]; anything else unchanged."""
     return tensor.to(torch.float32) / 127.5 - 1 if tensor.dtype == torch.uint8 else tensor
 
 
-def fit_encoder(values: np.ndarray, kind: Kind, transform: str = "auto") -> Encoder:
+def fit_encoder(values: Column, kind: Kind, transform: str = "auto") -> Encoder:
     """Choose and fit the encoder of a canonical column.
 
     ``transform`` is "standard", "quantile" or "auto": quantiles where point masses or heavy tails
@@ -142,6 +180,7 @@ def fit_encoder(values: np.ndarray, kind: Kind, transform: str = "auto") -> Enco
         return Encoder(kind, "pixels")
     if len(values) == 0:
         raise CausalcError("There are no rows to learn from.")
+    values = values[some(len(values), 0)]
     rows = values.reshape(len(values), -1).astype(np.float64)
     if kind.name == "integer" and transform == "auto":
         transform = "standard" if not _heavy(rows[:, 0]) else "quantile"

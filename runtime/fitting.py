@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from causalc.errors import CausalcError
 from causalc.runtime import weights as weighting
 from causalc.runtime.choose import links
 from causalc.runtime.data import Columns
-from causalc.runtime.encode import Encoder, fit_encoder
+from causalc.runtime.encode import Encoded, Encoder, fit_encoder
 from causalc.runtime.families.protocol import Fitted, Setting, Shape, Tensors
 from causalc.runtime.families.registry import family
 from causalc.runtime.families.softmax import FittedSoftmax
@@ -22,6 +23,7 @@ from causalc.runtime.fitted import Conditional
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
+from causalc.runtime.stored import MANY, Stored, Uniforms, slices
 
 FOLDS = 3
 
@@ -49,12 +51,17 @@ def encoders_of(columns: Columns, shape: Shape, transform: str) -> dict[str, Enc
 def encode_rows(
     columns: Columns, shape: Shape, encoders: Mapping[str, Encoder], seed: int
 ) -> dict[str, torch.Tensor]:
-    """Return tensors of all variables; targets with whole numbers and point masses spread."""
-    rows = {name: encoders[name].encode(columns[name]) for name, _ in shape.inputs}
-    for name, kind in shape.targets:
-        rng = np.random.default_rng(derive(seed, "spread", name))
-        uniform = rng.random(columns.rows) if kind.scalar else None
-        rows[name] = encoders[name].encode(columns[name], uniform)
+    """Return tensors of all variables; targets with whole numbers and point masses spread.
+
+    Of many rows, or of rows in files, what stands for a tensor and encodes what is read of it.
+    """
+    rows: dict[str, Any] = {}
+    for name, kind in (*shape.inputs, *shape.targets):
+        spread = kind.scalar and name in shape.target_names
+        uniform = Uniforms(columns.rows, derive(seed, "spread", name)) if spread else None
+        column = Encoded(columns[name], encoders[name], uniform)
+        lazy = columns.rows > MANY or isinstance(columns[name], Stored)
+        rows[name] = column if lazy else column[:]
     return rows
 
 
@@ -84,6 +91,22 @@ def fit_conditional(
             )
         fitted.append((chosen.family, made))
     return Conditional(key, shape, encoders, tuple(fitted))
+
+
+def _chosen(rows: Tensors, index: torch.Tensor) -> dict[str, Any]:
+    return {
+        name: values.only(index) if isinstance(values, Encoded) else values[index]
+        for name, values in rows.items()
+    }
+
+
+def _log_prob(fitted: Fitted, rows: Tensors, n: int) -> np.ndarray:
+    """Return the log probability of each row, part by part."""
+    found = np.empty(n)
+    for part in slices(n):
+        here = {name: values[part] for name, values in rows.items()}
+        found[part] = fitted.log_prob(here, here).numpy()
+    return found
 
 
 def _only(rows: Tensors, shape: Shape) -> dict[str, torch.Tensor]:
@@ -183,7 +206,7 @@ class _Task:
 
     def _fit(self, index: np.ndarray, part: object, shape: Shape) -> Fitted:
         chosen = torch.from_numpy(index)
-        rows = {name: values[chosen] for name, values in _only(self.rows, shape).items()}
+        rows = _chosen(_only(self.rows, shape), chosen)
         mass = None if self.weights is None else _weights(self.weights[index])
         setting = replace(self.setting, seed=derive(self.setting.seed, "fold", part))
         with self.report.stage(f"{shape} {self.spec.family} (propensity, {part})"):
@@ -194,8 +217,8 @@ class _Task:
         name = self.shape.target_names[0]
         every = np.arange(len(self.rows[name]))
         fitted = self._fit(every, "all rows", self.shape)
-        codes = [self.rows[name].numpy() for name in self.shape.target_names]
-        log_p = fitted.log_prob(self.rows, self.rows).numpy()
+        codes = [self.rows[name][:].numpy() for name in self.shape.target_names]
+        log_p = _log_prob(fitted, self.rows, len(every))
         return log_p, weighting.marginal(codes, self.weights), None
 
     def crossfit(self) -> _LogProbabilities:
@@ -207,21 +230,21 @@ class _Task:
         for k in range(FOLDS):
             held = np.flatnonzero(fold == k)
             fitted = self._fit(np.flatnonzero(fold != k), f"fold {k + 1} of {FOLDS}", self.shape)
-            rows = {key: values[torch.from_numpy(held)] for key, values in self.rows.items()}
+            rows = _chosen(self.rows, torch.from_numpy(held))
             if isinstance(fitted, FittedSoftmax):
                 found[held] = fitted.logits(rows, len(held)).numpy() / fitted.temperature
             else:
-                found[held] = fitted.log_prob(rows, rows).numpy()
+                found[held] = _log_prob(fitted, rows, len(held))
         if kind.discrete:
             return self._discrete(found)
         alone = self._fit(np.arange(n), "marginal", Shape(self.shape.targets, ()))
-        log_q = alone.log_prob(self.rows, self.rows).numpy()
+        log_q = _log_prob(alone, self.rows, n)
         log_p, share = weighting.defensive(found, log_q, self.weights)
         self._tail(share)
         return log_p, log_q, None
 
     def _discrete(self, logits: np.ndarray) -> _LogProbabilities:
-        codes = self.rows[self.shape.target_names[0]].numpy()
+        codes = self.rows[self.shape.target_names[0]][:].numpy()
         t, e = weighting.calibrated(logits, codes, self.weights)
         self._tail(e)
         log_all = weighting.apply_calibration(logits, t, e)

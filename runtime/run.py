@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from causalc.errors import CausalcError
-from causalc.runtime import datasets
+from causalc.runtime import datasets, stored
 from causalc.runtime import weights as weighting
 from causalc.runtime.checkpoint import EVERY, Checkpoints
 from causalc.runtime.data import Columns, load
@@ -27,6 +27,7 @@ from causalc.runtime.seal import read_json
 from causalc.runtime.smoothing import Smoother
 from causalc.runtime.specs import ModelSpec
 from causalc.runtime.store import Store, key_of
+from causalc.runtime.stored import Spool, slices, some
 from causalc.runtime.train import Diverged
 
 _MOST_GENERATED = 50_000
@@ -61,13 +62,13 @@ class Run:
         save_every: float = EVERY,
     ) -> None:
         _check_options(seed, budget, truncate, save_every)
-        self._columns = load(data, schema)
+        self.store = store if isinstance(store, Store) else Store(store)
+        self._columns = load(data, schema, self.store.root)
         if self._columns.rows < 2:
             raise CausalcError(f"The data hold {self._columns.rows} rows: too few to learn from.")
         self.schema = self._columns.schema
         self._source = str(Path(data).resolve()) if isinstance(data, str | Path) else None
         self._told = False
-        self.store = store if isinstance(store, Store) else Store(store)
         self.seed, self.device = seed, pick_device(device)
         self._budget, self._truncate, self._quiet = budget, truncate, not progress
         self._smooth, self._save_every = smooth, save_every
@@ -188,9 +189,16 @@ class Run:
         _check_columns(on, names)
         kinds = {name: self.schema[name] for name in names}
         weights = on.weights
-        arrays = {name: on.columns[name] for name in names}
-        cumulative = None if weights is None else np.cumsum(weights)
-        return Rows(key_of(["rows", list(names), on.identity(names)]), kinds, arrays, cumulative)
+        key = key_of(["rows", list(names), on.identity(names)])
+        chosen = some(on.columns.rows, derive(self.seed, key))
+        if len(chosen) < on.columns.rows:
+            self.diagnostics.append(
+                f"real rows of {', '.join(names)} are drawn from {len(chosen):,} of {on.columns.rows:,}, "
+                "chosen at random."
+            )
+        arrays = {name: on.columns[name][chosen] for name in names}
+        cumulative = None if weights is None else np.cumsum(weights[chosen])
+        return Rows(key, kinds, arrays, cumulative)
 
     def reweight(self, base: Dataset, by: Sequence[Propensity]) -> Dataset:
         """Return ``base`` with each row weighted by q(v) / P(v | …) over the fixed variables v.
@@ -250,13 +258,23 @@ class Run:
         seed = derive(self.seed, "generate", key_of(wiring))
 
         def make() -> Columns:
-            drawn = network(Draw(None, count, seed=seed))
             schema = Schema({name: self.schema[name] for name in names})
-            made = Columns(schema, {name: drawn[name] for name in names})
+            made = Columns(schema, self._drawn(network, schema, count, seed))
             self._check_support(made)
             return made
 
         return datasets.generated(names, wiring, count, self.seed, make)
+
+    def _drawn(self, network: Network, schema: Schema, count: int, seed: int) -> dict[str, Any]:
+        """Draw generated rows, into files where they are too many for memory."""
+        if stored.size(schema, count) <= stored.IN_MEMORY:
+            drawn = network(Draw(None, count, seed=seed))
+            return {name: drawn[name] for name in schema}
+        spool = Spool(schema, self.store.root)
+        for part in slices(count):
+            drawn = network(Draw(None, part.stop - part.start, seed=seed, first=part.start))
+            spool.add({name: drawn[name] for name in schema})
+        return {**spool.columns()}
 
     def _count(self, parents: Sequence[Model]) -> int:
         rows = self._columns.rows
@@ -269,12 +287,15 @@ class Run:
         for name, kind in made.schema.items():
             if not kind.scalar or name not in self._columns:
                 continue
-            seen = self._columns[name]
-            width = seen.max() - seen.min()
-            outside = np.abs(made[name] - (seen.max() + seen.min()) / 2) > width
-            if outside.mean() > 0.001:
+            low, high = _range(self._columns[name])
+            middle, width = (high + low) / 2, high - low
+            values = made[name]
+            outside = sum(
+                int((np.abs(values[part] - middle) > width).sum()) for part in slices(made.rows)
+            )
+            if outside > 0.001 * made.rows:
                 self.diagnostics.append(
-                    f"generated rows: {outside.mean():.1%} of {name} lie far outside the data; a "
+                    f"generated rows: {outside / made.rows:.1%} of {name} lie far outside the data; a "
                     "model feeding it is off: train it longer, or use strategy='reweight'."
                 )
 
@@ -283,6 +304,12 @@ class Run:
         findings = tuple(self.diagnostics)
         data, stages = self._columns.fingerprint(), tuple(self._stages)
         return Models(models, self.schema, self.seed, findings, data, stages)
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    """Return the least and the greatest value of a column."""
+    ends = [(values[part].min(), values[part].max()) for part in slices(len(values))]
+    return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 def _weights(on: Dataset, shape: Shape, setting: Setting, report: Report) -> np.ndarray | None:
@@ -298,7 +325,7 @@ def _cause(columns: Columns, shape: Shape) -> str:
     for name, kind in (*shape.targets, *shape.inputs):
         if kind.discrete or kind.name == "image":
             continue
-        values = columns[name].reshape(columns.rows, -1).astype(np.float64)
+        values = columns[name][:].reshape(columns.rows, -1).astype(np.float64)
         gaps = np.abs(values - np.median(values, axis=0))
         spread = np.quantile(gaps, 0.9, axis=0)
         far = (gaps / np.where(spread > 0, spread, 1.0)).max(axis=1)

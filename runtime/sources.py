@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from causalc.errors import CausalcError
+from causalc.runtime import stored
 from causalc.runtime.schema import Kind, Schema
 
 _FILES = (".csv", ".parquet", ".arrow", ".feather")
@@ -77,6 +78,97 @@ def arrow_table(path: Path) -> Any:
         ) from (error)
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A table in files, too large to be read at once.
+
+    ``read(names)`` yields the named columns, unchecked, part by part; ``names`` are all there are.
+    """
+
+    names: tuple[str, ...]
+    read: Callable[[Sequence[str]], Iterator[dict[str, np.ndarray]]]
+
+
+def parts(source: Any, schema: Schema) -> Parts | None:
+    """Return ``source`` in parts, or None where it is no file of a table or fits into memory."""
+    import pyarrow as pa
+
+    if not isinstance(source, str | Path):
+        return None
+    path = Path(source)
+    files = [path]
+    if path.is_dir() and not (path / "labels.csv").is_file():
+        files = _files(path)
+    try:
+        files = [file for file in files if file.is_file() and file.suffix in _FILES]
+        if not files or sum(_held(file, schema) for file in files) <= stored.IN_MEMORY:
+            return None
+        names = tuple(_open(files[0], None).schema.names)
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
+        return None  # what is wrong with it is said where it is read
+    repeated = sorted({name for name in names if names.count(name) > 1 and name in schema})
+    if repeated:
+        raise CausalcError(f"{source}: the column {repeated[0]!r} appears more than once.")
+
+    def read(wanted: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
+        for file in files:
+            try:
+                for batch in _open(file, wanted).batches:
+                    for start in range(0, batch.num_rows, stored.PART):
+                        table = pa.Table.from_batches([batch.slice(start, stored.PART)])
+                        yield {name: _arrow(table.column(name)) for name in wanted}
+            except (pa.ArrowException, OSError, UnicodeDecodeError, KeyError) as error:
+                reason = str(error).splitlines()[0]
+                raise CausalcError(f"{file}: cannot be read part by part ({reason}).") from error
+
+    return Parts(names, read)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """The record batches of a file, read one at a time, and its Arrow schema."""
+
+    schema: Any
+    batches: Iterator[Any]
+
+
+def _open(file: Path, names: Sequence[str] | None) -> _Batches:
+    """Begin to read a file; of its columns the named ones."""
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    wanted = None if names is None else list(names)
+    if file.suffix == ".parquet":
+        table = pyarrow.parquet.ParquetFile(file)
+        batches = table.iter_batches(stored.PART, columns=wanted, use_threads=False)
+        return _Batches(table.schema_arrow, batches)
+    if file.suffix == ".csv":
+        options = pyarrow.csv.ConvertOptions(include_columns=wanted)
+        blocks = pyarrow.csv.ReadOptions(use_threads=False, block_size=1 << 24)
+        reader = pyarrow.csv.open_csv(file, blocks, convert_options=options)
+        return _Batches(reader.schema, iter(reader))
+    # Read, not mapped: pages of a map count as memory in use for as long as it lives.
+    content = pa.OSFile(str(file))
+    try:
+        whole = pa.ipc.open_file(content)
+        each = (whole.get_batch(i) for i in range(whole.num_record_batches))
+        return _Batches(whole.schema, each)
+    except pa.ArrowInvalid:  # the stream format, as `datasets` writes
+        content.seek(0)
+        stream = pa.ipc.open_stream(content)
+        return _Batches(stream.schema, iter(stream))
+
+
+def _held(file: Path, schema: Schema) -> int:
+    """Return the bytes that a file's columns take in memory, about."""
+    import pyarrow.parquet
+
+    if file.suffix == ".parquet":
+        return stored.size(schema, pyarrow.parquet.ParquetFile(file).metadata.num_rows)
+    return file.stat().st_size
+
+
 def _one(path: Path) -> Any:
     import pyarrow.csv
     import pyarrow.feather
@@ -96,10 +188,14 @@ def _one(path: Path) -> Any:
 def _parts(path: Path) -> Any:
     import pyarrow as pa
 
-    parts = sorted(p for p in path.iterdir() if p.suffix in _FILES and not p.name.startswith("."))
-    if not parts:
+    files = _files(path)
+    if not files:
         raise CausalcError(f"{path}: the folder holds no {', '.join(_FILES)} file.")
-    return pa.concat_tables([_one(part) for part in parts])
+    return pa.concat_tables([_one(file) for file in files])
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(p for p in path.iterdir() if p.suffix in _FILES and not p.name.startswith("."))
 
 
 def _table(table: Any, schema: Schema, place: str) -> Raw:

@@ -22,12 +22,13 @@ from torch import nn
 
 from causalc.errors import CausalcError
 from causalc.runtime.checkpoint import Call, Point, State, Stopped
-from causalc.runtime.encode import unpack
+from causalc.runtime.encode import Encoded, unpack
 from causalc.runtime.families.protocol import Setting, Tensors
 from causalc.runtime.interrupt import listening, stopped
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
+from causalc.runtime.stored import MANY, Order
 
 _CHECKS = 30  # held-out evaluations a run
 _HELD_OUT = 0.1
@@ -89,8 +90,12 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def split(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+def split(n: int, seed: int) -> tuple[torch.Tensor | Chosen, torch.Tensor]:
     """Return indices of training rows and of held-out rows, a function of (n, seed)."""
+    if n > MANY:
+        order_of_many = Order(n, derive(seed, "split"))
+        held_out = torch.from_numpy(order_of_many[np.arange(_MOST_HELD_OUT)])
+        return Chosen(order_of_many, _MOST_HELD_OUT), held_out
     order = torch.from_numpy(np.random.default_rng(derive(seed, "split")).permutation(n))
     held = min(_MOST_HELD_OUT, max(1, round(_HELD_OUT * n))) if n > 1 else 0
     return order[held:], order[:held] if held else order
@@ -117,7 +122,7 @@ def train(
     n = len(next(iter(rows.values())))
     used, held = split(n, setting.seed)
     rows = _place(rows, setting.device)
-    batches = _Batches(used, weights, plan.batch, setting.seed)
+    batches = _batches(used, held, weights, plan.batch, setting.seed)
     generator = torch.Generator(setting.device).manual_seed(derive(setting.seed, "noise") % 2**63)
     module.to(setting.device).train()
     average = _Average(module, plan.decay)
@@ -224,7 +229,7 @@ class _Training:
     module: nn.Module
     average: _Average
     optimiser: torch.optim.Optimizer
-    batches: _Batches
+    batches: _Batches | _OfMany
     generator: torch.Generator
     watch: _Watch
     report: Report
@@ -345,6 +350,8 @@ class _Average:
 
 
 def _place(rows: Tensors, device: str) -> Tensors:
+    if any(isinstance(values, Encoded) for values in rows.values()):
+        return rows
     total = sum(values.numel() * values.element_size() for values in rows.values())
     if device == "cpu" or total > _ON_DEVICE:
         return rows
@@ -360,6 +367,81 @@ def _take(rows: Tensors, index: torch.Tensor, setting: Setting) -> Tensors:
 
 def _held(rows: Tensors, held: torch.Tensor, setting: Setting) -> list[Tensors]:
     return [_take(rows, part, setting) for part in torch.split(held, 1024)]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The rows of an order from place ``first`` on: those of many that are trained on."""
+
+    order: Order
+    first: int
+
+    def __len__(self) -> int:
+        return len(self.order) - self.first
+
+
+def _batches(
+    used: torch.Tensor | Chosen,
+    held: torch.Tensor,
+    weights: torch.Tensor | None,
+    batch: int,
+    seed: int,
+) -> _Batches | _OfMany:
+    if isinstance(used, Chosen):
+        return _OfMany(used, held, weights, batch, seed)
+    return _Batches(used, weights, batch, seed)
+
+
+class _OfMany:
+    """As ``_Batches``, of rows too many for an index of them: every order is computed where it is read.
+
+    Without weights each epoch takes every row once, in an order of its own.
+    """
+
+    def __init__(
+        self, used: Chosen, held: torch.Tensor, weights: torch.Tensor | None, batch: int, seed: int
+    ) -> None:
+        self._used, self._seed, self.size, self.halved = used, seed, batch, False
+        self._epoch, self._place = 0, 0
+        self._order = Order(len(used), derive(seed, "batches", 0))
+        self._cumulative: np.ndarray | None = None
+        if weights is not None:
+            mass = weights.cpu().numpy().copy()
+            mass[held.numpy()] = 0
+            self._cumulative = np.cumsum(mass, out=mass)
+
+    def next(self) -> torch.Tensor:
+        """Return the rows of the next batch."""
+        if self._cumulative is not None:
+            rng = np.random.default_rng(derive(self._seed, "batch", self._place))
+            self._place += 1
+            u = (np.arange(self.size) + rng.random(self.size)) / self.size  # stratified
+            found = np.searchsorted(self._cumulative, u * self._cumulative[-1], "right")
+            return torch.from_numpy(np.minimum(found, len(self._cumulative) - 1))
+        if self._place + self.size > len(self._used):
+            self._go_to(self._epoch + 1, 0)
+        places = self._order[np.arange(self._place, self._place + self.size)]
+        self._place += self.size
+        return torch.from_numpy(self._used.order[places + self._used.first])
+
+    def _go_to(self, epoch: int, place: int) -> None:
+        self._epoch, self._place = epoch, place
+        self._order = Order(len(self._used), derive(self._seed, "batches", epoch))
+
+    def halve(self) -> None:
+        """Take the last batch back, and half as many rows from now on."""
+        self._place -= 1 if self._cumulative is not None else self.size
+        self.size, self.halved = max(1, self.size // 2), True
+
+    def state(self) -> dict[str, Any]:
+        """Return the state as a JSON value."""
+        place = {"epoch": self._epoch, "place": self._place}
+        return place | {"size": self.size, "halved": self.halved}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over a state."""
+        self._go_to(int(state["epoch"]), int(state["place"]))
+        self.size, self.halved = int(state["size"]), bool(state["halved"])
 
 
 class _Batches:

@@ -21,6 +21,7 @@ from causalc.runtime.families.protocol import Setting, Shape, Tensors, Variables
 from causalc.runtime.noise import Noise
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
+from causalc.runtime.stored import slices
 
 MOST_OUTCOMES = 4096
 _SMOOTHINGS = np.geomspace(0.01, 300, 28)
@@ -103,6 +104,60 @@ class FittedTable:
         save_file(arrays, folder / "table.safetensors")
 
 
+_WAITING = 1 << 20  # counts of parts that wait to be joined
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Rows that agree in every code and in weight, counted once.
+
+    ``rows`` are their codes, ``mass`` is the weight of one of them and ``times`` how many there are.
+    """
+
+    rows: dict[str, torch.Tensor]
+    mass: np.ndarray
+    times: np.ndarray
+
+    @staticmethod
+    def of(shape: Shape, rows: Tensors, weights: torch.Tensor | None) -> _Counts:
+        """Count rows, part by part."""
+        variables = (*shape.inputs, *shape.targets)
+        names, dims = tuple(name for name, _ in variables), sizes(variables)
+        counted: _Distinct = np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
+        waiting: list[_Distinct] = []
+        for part in slices(len(rows[names[0]])):
+            here = {name: rows[name][part] for name in names}
+            keys = _keys(names, dims, here, len(here[names[0]]))
+            ones = np.ones(len(keys), np.int64)
+            mass = ones.astype(np.float64) if weights is None else weights[part].cpu().numpy()
+            waiting.append(_distinct(keys, mass, ones))
+            if sum(len(one[0]) for one in waiting) > max(_WAITING, len(counted[0])):
+                counted, waiting = _joined([counted, *waiting]), []
+        keys, mass, times = _joined([counted, *waiting])
+        codes = zip(names, np.unravel_index(keys, dims), strict=True)
+        return _Counts({k: torch.from_numpy(c.astype(np.int64)) for k, c in codes}, mass, times)
+
+
+_Distinct = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _joined(parts: list[_Distinct]) -> _Distinct:
+    keys, mass, times = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return _distinct(keys, mass, times)
+
+
+def _distinct(keys: np.ndarray, mass: np.ndarray, times: np.ndarray) -> _Distinct:
+    """Return the distinct pairs of key and mass in order, and the sum of the times of each."""
+    even = bool((mass == mass[:1]).all())
+    order = np.argsort(keys, kind="stable") if even else np.lexsort((mass, keys))
+    keys, mass = keys[order], mass[order]
+    new = np.ones(len(keys), bool)
+    new[1:] = (keys[1:] != keys[:-1]) | (mass[1:] != mass[:-1])
+    first = np.flatnonzero(new)
+    total = np.add.reduceat(times[order], first) if len(first) else times
+    return keys[first], mass[first], total
+
+
 def _information(codes: np.ndarray, size: int, target: np.ndarray, weights: np.ndarray) -> float:
     """Return the mutual information of an input and the target, in nats."""
     outcomes = int(target.max()) + 1
@@ -124,10 +179,10 @@ def fit(
     """Count. Raises CausalcError where a variable is not discrete or the joint target too wide."""
     outcomes = _outcomes(shape)
     chosen = float(spec.get("smoothing", 0.0))  # type: ignore[arg-type]
-    names = shape.target_names
-    n = len(rows[names[0]])
-    target = _keys(names, sizes(shape.targets), rows, n)
-    mass = np.ones(n) if weights is None else weights.cpu().numpy().astype(np.float64)
+    found = _Counts.of(shape, rows, weights)
+    rows, mass = found.rows, found.mass * found.times
+    n = len(mass)
+    target = _keys(shape.target_names, sizes(shape.targets), rows, n)
     gain = {
         name: _information(rows[name].cpu().numpy(), len(kind.levels), target, mass)
         for name, kind in shape.inputs
@@ -147,21 +202,22 @@ def fit(
             prior = levels[-1].probabilities[where]
         else:
             prior = np.full((1, outcomes), 1 / outcomes)
-        smoothing = chosen or _least(counts, prior, (index, target), mass)
+        smoothing = chosen or _least(counts, prior, (index, target), found)
         total = counts.sum(axis=1, keepdims=True) + smoothing
         levels.append(_Level(used, dims, cells, (counts + smoothing * prior) / total))
     return FittedTable(shape, tuple(reversed(levels)))
 
 
 def _least(
-    counts: np.ndarray, prior: np.ndarray, at: tuple[np.ndarray, np.ndarray], mass: np.ndarray
+    counts: np.ndarray, prior: np.ndarray, at: tuple[np.ndarray, np.ndarray], rows: _Counts
 ) -> float:
     """Return the least smoothing whose leave-one-out likelihood is not rejected against the best.
 
-    ``at`` is the cell and the outcome of each row.
+    ``at`` is the cell and the outcome of each of ``rows``.
     """
-    same = counts[at] - mass
-    others = counts.sum(axis=1)[at[0]] - mass
+    mass = rows.mass * rows.times
+    same = counts[at] - rows.mass
+    others = counts.sum(axis=1)[at[0]] - rows.mass
     expected = np.broadcast_to(prior, counts.shape)[at]
     scores = [
         mass @ np.log((same.clip(min=0) + s * expected) / (others.clip(min=0) + s))
@@ -184,7 +240,8 @@ def _outcomes(shape: Shape) -> int:
                 "use softmax(), mixture() or diffusion()."
             )
     outcomes = int(np.prod(sizes(shape.targets)))
-    if outcomes > MOST_OUTCOMES or np.prod([float(s) for s in sizes(shape.inputs)]) > 2**62:
+    cells = np.prod([float(s) for s in sizes((*shape.inputs, *shape.targets))])
+    if outcomes > MOST_OUTCOMES or cells > 2**62:
         raise CausalcError(f"{shape}: too many levels for table(); use softmax().")
     return outcomes
 
