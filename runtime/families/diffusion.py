@@ -179,7 +179,8 @@ class Preconditioned(nn.Module):
         noise = torch.randn(clean.shape, generator=generator, device=clean.device)
         x = clean + sigma * noise
         mean, scale, raw = network(x, sigma, prior.detach(), network.embed(hidden.detach()))
-        return ((raw.float() - (clean - mean) / scale) ** 2).mean(dim=1) - prior.log_density(clean)
+        left: torch.Tensor = ((raw.float() - (clean - mean) / scale) ** 2).mean(dim=1)
+        return left - prior.log_density(clean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,8 @@ class FittedDiffusion:
 
         def denoised(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
             mean, scale, raw = network(x, sigma.expand(len(x), 1), prior, context)
-            return mean + scale * raw
+            corrected: torch.Tensor = mean + scale * raw
+            return corrected
 
         return self._integrate(denoised, prior.draw(uniform, noise, _START) / _START, _START)
 
