@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import click
 
-from causalc import __version__, commands, commands_run, starter
+from causalc import __version__, commands, commands_run, completion, starter, watch
 from causalc.errors import CausalcError
 from causalc.runtime.interrupt import stopped, terminable
 
@@ -71,6 +71,8 @@ for command in (
     commands.graph,
     commands.explain,
     commands.lsp,
+    watch.watch,
+    completion.completion,
     commands_run.train,
     commands_run.sample,
     commands_run.run,

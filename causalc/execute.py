@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from causalc.checks import Finding, run_checks
+from causalc.compiler.check_questions import moments
 from causalc.errors import CausalcError, RunFailed
 from causalc.estimates import Answer, evaluate
 from causalc.program import Program, Sampler
@@ -138,8 +139,25 @@ def train(
     options |= {"store": store, "progress": progress}
     source = Path(data) if data is not None else job.source()
     with resumable(store):
+        refuse_early(job, source)
         sampler = job.program.fit(source, **options)
     return Trained(job, job.program, sampler, source, options)
+
+
+def refuse_early(job: Job, source: Any) -> None:
+    """Raise ``CausalcError`` where an estimate cannot be taken of the kinds the data turn out to have.
+
+    Each is computed from the first rows themselves, which the finished models would only imitate.
+    """
+    wanted = [e for e in job.estimates if e.name not in job.refused]
+    asked = {p.name.text for e in wanted for m in moments(e.expression) for p in m.predicates}
+    if job.program is None or not any(job.schema.get(name) is None for name in asked):
+        return
+    found = load(source, job.program.module.SCHEMA)
+    rows = min(found.rows, 2)
+    head = {n: labels(found[n][:rows], found.schema[n]) for n in asked}
+    for estimate in wanted:
+        evaluate(estimate, lambda query, values: head, found.schema, rows)
 
 
 @contextmanager

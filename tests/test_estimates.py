@@ -439,3 +439,15 @@ def test_a_missing_edge_is_found_from_a_script(tmp_path: Path) -> None:
     other.mkdir()
     (found,) = findings(other, text.replace("-> Y }", "-> Y; X <-> Y }"), frontdoor(3000))
     assert found.verdict == "ok" and "implies no independence" in found.text
+
+
+def test_an_estimate_of_words_is_refused_before_training(tmp_path: Path) -> None:
+    """The kind of Y is inferred from the rows: E(Y) of words is refused and the store stays empty."""
+    (tmp_path / "rows.csv").write_text("X,Y\n" + "0,low\n1,high\n" * 50)
+    script = tmp_path / "s.causal"
+    script.write_text('graph { X -> Y }\ndata d = csv("rows.csv")\nestimate e = E(Y | do(X = 1))\n')
+    job = compile_script(script)
+    store = tmp_path / "store"
+    with pytest.raises(CausalcError, match="needs numbers"):
+        train(job, None, str(store), False, {})
+    assert not list(store.rglob("*.safetensors")) and not list(store.rglob("curve.jsonl"))
