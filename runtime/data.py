@@ -118,19 +118,19 @@ def _streamed(source: Parts, schema: Schema, scratch: Path | None) -> Columns:
     """Check and keep a table part by part; every part holds all columns."""
     _all_there(source.names, source.names, schema)
     settled = _settled(source, schema)
-    spool, first = Spool(settled, scratch), 0
-    seen = {name: _Seen(settled[name]) for name in settled}
-    for part in source.read(list(schema)):
-        made = {}
-        for name, values in part.items():
-            _refuse_missing(name, values, first)
-            made[name] = canonical(name, values, settled[name], first=first)
-            seen[name].add(made[name])
-        spool.add(made)
-        first += len(made[next(iter(made))])
-    if not first:
-        raise CausalcError(f"Column {next(iter(schema))!r} holds no rows.")
-    return Columns(settled, spool.columns(), tuple(_findings(seen)))
+    seen, first = {name: _Seen(settled[name]) for name in settled}, 0
+    with Spool(settled, scratch) as spool:
+        for part in source.read(list(schema)):
+            made = {}
+            for name, values in part.items():
+                _refuse_missing(name, values, first)
+                made[name] = canonical(name, values, settled[name], first=first)
+                seen[name].add(made[name])
+            spool.add(made)
+            first += len(made[next(iter(made))])
+        if not first:
+            raise CausalcError(f"Column {next(iter(schema))!r} holds no rows.")
+        return Columns(settled, spool.columns(), tuple(_findings(seen)))
 
 
 def _settled(source: Parts, schema: Schema) -> Schema:

@@ -270,11 +270,11 @@ class Run:
         if stored.size(schema, count) <= stored.IN_MEMORY:
             drawn = network(Draw(None, count, seed=seed))
             return {name: drawn[name] for name in schema}
-        spool = Spool(schema, self.store.root)
-        for part in slices(count):
-            drawn = network(Draw(None, part.stop - part.start, seed=seed, first=part.start))
-            spool.add({name: drawn[name] for name in schema})
-        return {**spool.columns()}
+        with Spool(schema, self.store.root) as spool:
+            for part in slices(count):
+                drawn = network(Draw(None, part.stop - part.start, seed=seed, first=part.start))
+                spool.add({name: drawn[name] for name in schema})
+            return {**spool.columns()}
 
     def _count(self, parents: Sequence[Model]) -> int:
         rows = self._columns.rows

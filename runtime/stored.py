@@ -95,12 +95,16 @@ class Spool:
 
     def columns(self) -> dict[str, Stored]:
         """Return the columns."""
-        made = {
+        return {
             name: Stored(self._files[name], kind, self._rows) for name, kind in self._schema.items()
         }
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         for file in self._files.values():
             file.close()
-        return made
 
 
 def _nameless(folder: Path | None) -> Any:

@@ -1,0 +1,128 @@
+"""Tables larger than memory: read part by part, they give what the same table in memory gives."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from causalc.errors import CausalcError
+from causalc.runtime import fitting, specs, stored, train
+from causalc.runtime.data import load
+from causalc.runtime.draw import Draw
+from causalc.runtime.families import softmax
+from causalc.runtime.run import Run
+from causalc.runtime.schema import Schema, binary, categorical, inferred, real
+
+KINDS = Schema({"X": binary(), "Z": categorical(3), "Y": real()})
+
+
+def frame(n: int = 3000) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    z = rng.integers(0, 3, n)
+    x = (rng.random(n) < (z + 1) / 4).astype(int)
+    return pd.DataFrame({"X": x, "Z": z, "Y": x + rng.normal(size=n)})
+
+
+def in_files(monkeypatch: pytest.MonkeyPatch, part: int = 700) -> None:
+    """Take every table for too large, and read it in parts of 700 rows."""
+    monkeypatch.setattr(stored, "IN_MEMORY", 0)
+    monkeypatch.setattr(stored, "PART", part)
+
+
+def written(folder: Path, suffix: str) -> Path:
+    path = folder / f"rows{suffix}"
+    if suffix == ".csv":
+        frame().to_csv(path, index=False)
+    elif suffix == ".parquet":
+        frame().to_parquet(path, index=False, row_group_size=1000)
+    else:
+        frame().to_feather(path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".feather"])
+def test_columns_in_files_are_those_in_memory(tmp_path: Path, monkeypatch, suffix: str) -> None:
+    path = written(tmp_path, suffix)
+    guessed = Schema({"Y": real(), "X": inferred(), "Z": inferred()})
+    whole = load(path, guessed)
+    in_files(monkeypatch)
+    parts = load(path, guessed)
+    assert all(isinstance(parts[name], stored.Stored) for name in parts)
+    assert parts.schema.to_json() == whole.schema.to_json()
+    assert parts.fingerprint() == whole.fingerprint() and parts.findings == whole.findings
+    rows = np.random.default_rng(1).integers(0, whole.rows, 1000)
+    for name in whole:
+        assert parts[name].dtype == whole[name].dtype
+        assert (parts[name][rows] == whole[name][rows]).all()
+
+
+def test_a_bad_row_of_a_later_part_is_named(tmp_path: Path, monkeypatch) -> None:
+    table = frame()
+    table.loc[2345, "Z"] = 7
+    table.to_parquet(tmp_path / "rows.parquet", row_group_size=1000)
+    in_files(monkeypatch)
+    with pytest.raises(CausalcError, match=r"rows.parquet: Column 'Z', row 2345: 7 is not one of"):
+        load(tmp_path / "rows.parquet", KINDS)
+
+
+def test_training_from_files_gives_the_same_bytes(tmp_path: Path, monkeypatch) -> None:
+    def trained(store: Path) -> dict[str, bytes]:
+        run = Run(KINDS, path, store=store, progress=False)
+        rows = run.observed(list(KINDS))
+        z = run.fit(["X"], ["Z"], rows, specs.table())
+        y = run.fit(["Y"], ["X"], rows, specs.mixture(steps=20, width=8))
+        run.fit(["Z"], ["Y"], rows, specs.softmax(steps=20, width=8))
+        real_rows = run.bootstrap(["Z"], rows)
+
+        def network(draw):
+            (z_drawn,) = draw.sample(real_rows, {})
+            (x,) = draw.sample(z, {"Z": z_drawn})
+            return {"X": x, "Y": draw.sample(y, {"X": x})[0]}
+
+        made = run.generate(network, ["X", "Y"], [real_rows, z, y], rows=2000)
+        run.fit(["X"], ["Y"], made, specs.softmax(steps=20, width=8))
+        return {
+            p.relative_to(store).as_posix(): p.read_bytes()
+            for p in sorted(store.glob("[0-9a-f][0-9a-f]/*/**/*"))
+            if p.is_file() and p.name != "meta.json"
+        }
+
+    path = written(tmp_path, ".parquet")
+    whole = trained(tmp_path / "whole")
+    in_files(monkeypatch, 768)  # parts end where blocks of noise do, or float sums may round apart
+    assert trained(tmp_path / "parts") == whole and len(whole) > 8
+
+
+def test_a_large_draw_is_the_draws_of_its_parts(tmp_path: Path) -> None:
+    run = Run(KINDS, frame(), progress=False)
+    model = run.fit(["X"], ["Z"], run.observed(list(KINDS)), specs.table())
+    models = run.finish({"x": model})
+
+    def drawn(n: int, first: int = 0) -> np.ndarray:
+        draw = Draw(models, n, seed=3, first=first)
+        return draw.sample(model, {"Z": draw.input("Z", 1)})[0]
+
+    assert (np.concatenate([drawn(300), drawn(700, 300)]) == drawn(1000)).all()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 1000, 4097])
+def test_an_order_takes_every_row_once(n: int) -> None:
+    order = stored.Order(n, 5)[np.arange(n)]
+    assert (np.sort(order) == np.arange(n)).all()
+
+
+def test_orders_of_many_rows_train_and_resume_alike(monkeypatch) -> None:
+    for module in (stored, fitting, train, softmax):
+        monkeypatch.setattr(module, "MANY", 1000)
+    monkeypatch.setattr(train, "_MOST_HELD_OUT", 100)
+    monkeypatch.setattr(stored, "SOME", 800)
+    used, held = train.split(3000, 1)
+    first, second = (train._batches(used, held, None, 64, 1) for _ in range(2))
+    seen = np.concatenate([first.next().numpy() for _ in range(2900 // 64)])
+    assert len(set(seen)) == len(seen) and not set(seen) & set(held.tolist())
+    second.restore(first.state())
+    assert all((first.next() == second.next()).all() for _ in range(5))
+    run = Run(KINDS, frame(), progress=False)
+    model = run.fit(["X"], ["Y"], run.observed(list(KINDS)), specs.softmax(steps=50, width=8))
+    assert set(model.targets) == {"X"}
