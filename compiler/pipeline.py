@@ -79,7 +79,9 @@ def plan_of(
 ) -> Plan:
     """The plan that answers these queries by these very estimands, passes run but those in ``skip``."""
     lowering = Lowering(graph, strategy, kinds)
-    networks = [lowering.network(n, e.question, e.derivation, e.regime) for n, e in estimands.items()]
+    networks = [
+        lowering.network(n, e.question, e.derivation, e.regime) for n, e in estimands.items()
+    ]
     plan = Plan(tuple(lowering.operations), tuple(networks))
     for name, step in PASSES:
         if name not in skip:

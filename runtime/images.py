@@ -6,7 +6,8 @@ Two things let a small network learn a conditional of images in a minute on one 
   together are one number to learn, and noise of one size meets every component alike.
 - The inputs pass through a tower trained beforehand to tell which target belongs to which inputs
   (``contrast``): its outputs are sufficient for the target, and the denoiser need not discover
-  from a noisy loss what its inputs show. It stays as it is while the denoiser trains.
+  from a noisy loss what its inputs show. They are measured in nats, so that what says little of
+  the target stays small. The tower stays as it is while the denoiser trains.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from causalc.runtime.contrast import Contrast, Tower
 from causalc.runtime.encode import unpack
 from causalc.runtime.families.neural import rows_of
 from causalc.runtime.families.protocol import Setting, Shape, Tensors
-from causalc.runtime.network import Residual, fourier
+from causalc.runtime.network import fourier
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
 from causalc.runtime.train import Plan, seeded, train
@@ -38,7 +39,7 @@ _LARGEST = 4096  # numbers in an image: beyond, the components of a CPU-sized sa
 _SAMPLE = 10_000
 _TOWER = 256
 _DROPOUT = 0.4
-_JITTER = 0.3  # noise on the features, whose variance is one: no two rows are quite alike
+_JITTER = 0.1  # nats: noise on the features in training, so that no row is told from its like
 _PLAN = Plan(steps=3000, lr=8e-3, batch=256, weight_decay=1e-2)
 
 
@@ -76,8 +77,37 @@ def components(images: torch.Tensor, weights: torch.Tensor | None = None) -> Com
     return Components(centre.float(), chosen.float().contiguous(), values[:k].sqrt().float())
 
 
+def nats(codes: torch.Tensor) -> torch.Tensor:
+    """Return the basis ``(rank, rank)`` in which distances of left features are in nats.
+
+    log p(r | l) - log p(r | l') is (l - l') code(r) / sqrt(rank) up to a constant. Its standard
+    deviation over the right sides, whose ``codes`` ``(n, rank)`` are given, is |(l - l') basis|.
+    """
+    spread, axes = torch.linalg.eigh(torch.cov(codes.T.double()) / codes.shape[1])
+    return (axes * spread.clamp(min=0).sqrt() @ axes.T).float()
+
+
+class Gated(nn.Module):
+    """A block ``h + W3 (silu(W1 norm(h)) * W2 norm(h))``: pictures are products, of a shape with a
+    colour and a brightness, which sums of sigmoids learn slowly."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.first = nn.Linear(width, 2 * width)
+        self.second = nn.Linear(width, width)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, h: torch.Tensor) -> torch.Tensor:
+        """Map ``(n, width)`` to the same shape."""
+        gate, value = self.first(self.norm(h)).chunk(2, dim=1)
+        out: torch.Tensor = h + self.second(functional.silu(gate) * value)
+        return out
+
+
 class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
-    """A residual MLP on the principal components of one image, given features of the inputs.
+    """Gated residual blocks on the principal components of one image, given features of the inputs.
 
     ``encode`` and ``decode`` take flat pixels in [-1, 1] to components and back.
     """
@@ -86,7 +116,7 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     basis: torch.Tensor
     scale: torch.Tensor
     feature_centre: torch.Tensor
-    feature_scale: torch.Tensor
+    feature_basis: torch.Tensor
 
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
@@ -100,13 +130,13 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.register_buffer("basis", torch.zeros(kind.width, latent))
         self.register_buffer("scale", torch.ones(latent))
         self.register_buffer("feature_centre", torch.zeros(RANK))
-        self.register_buffer("feature_scale", torch.ones(RANK))
+        self.register_buffer("feature_basis", torch.eye(RANK))
         self.tower = Tower(known.inputs, _TOWER, RANK) if known.inputs else None
         self.first = nn.Linear(latent, width)
         self.level = nn.Linear(2 * _LEVELS, width)
         self.given = nn.Linear(RANK, width) if known.inputs else None
         self.shifts = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
-        self.blocks = nn.ModuleList(Residual(width) for _ in range(depth))
+        self.blocks = nn.ModuleList(Gated(width) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.last = nn.Linear(width, latent)
         nn.init.zeros_(self.last.weight)
@@ -121,12 +151,13 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return (z * self.scale) @ self.basis.T + self.centre
 
     def seen(self, inputs: Tensors, n: int) -> torch.Tensor | None:
-        """Return the features ``(n, rank)`` of the inputs, each of unit variance."""
+        """Return the features ``(n, rank)`` of the inputs: two rows a distance d apart differ by d
+        nats in what they say of a typical target."""
         if self.tower is None:
             return None
         with torch.no_grad():
             found: torch.Tensor = self.tower(inputs, n)
-        return (found.float() - self.feature_centre) / self.feature_scale
+        return (found.float() - self.feature_centre) @ self.feature_basis
 
     def forward(
         self,
@@ -176,7 +207,8 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         some = {name: values[:_SAMPLE].to(setting.device) for name, values in rows.items()}
         with torch.no_grad():
             features = contrast.left(some, rows_of(some)).cpu()
+            codes = contrast.right(some, rows_of(some)).cpu()
         self.tower.load_state_dict(contrast.left.cpu().state_dict())
         self.tower.requires_grad_(False)
         self.feature_centre.copy_(features.mean(dim=0))
-        self.feature_scale.copy_(features.std(dim=0).clamp(min=1e-3))
+        self.feature_basis.copy_(nats(codes))

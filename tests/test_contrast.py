@@ -10,7 +10,7 @@ from causalc.runtime.contrast import Contrast
 from causalc.runtime.data import Columns
 from causalc.runtime.encode import fit_encoder
 from causalc.runtime.families.protocol import Setting
-from causalc.runtime.images import components
+from causalc.runtime.images import components, nats
 from causalc.runtime.progress import Report
 from causalc.runtime.schema import Schema, categorical
 from causalc.runtime.smoothing import Smoother
@@ -115,3 +115,12 @@ def test_images_without_few_components_stay_pixels() -> None:
     assert components(noise) is None
     assert components(torch.zeros(100, 1, 4, 4)) is None
     assert components(torch.zeros(1, 1, 4, 4)) is None
+
+
+def test_distances_of_features_are_nats() -> None:
+    rng = np.random.default_rng(3)
+    codes = rng.normal(size=(500, 6)) @ rng.normal(size=(6, 6))
+    one, other = rng.normal(size=(2, 6))
+    ratios = codes @ (one - other) / np.sqrt(6)
+    found = np.linalg.norm((one - other) @ nats(torch.from_numpy(codes)).numpy())
+    assert found == pytest.approx(ratios.std(ddof=1), rel=1e-5)
