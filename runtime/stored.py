@@ -18,7 +18,7 @@ import numpy as np
 from causalc.runtime.noise import derive
 from causalc.runtime.schema import Kind, Schema
 
-IN_MEMORY = 1 << 30  # bytes of columns; larger ones go to files
+IN_MEMORY = 1 << 28  # bytes of columns; larger ones go to files
 MANY = 1 << 22  # rows
 SOME = 1 << 18  # rows that stand for many
 PART = 1 << 18  # rows read or drawn at a time
