@@ -84,7 +84,8 @@ def nats(codes: torch.Tensor) -> torch.Tensor:
     deviation over the right sides, whose ``codes`` ``(n, rank)`` are given, is |(l - l') basis|.
     """
     spread, axes = torch.linalg.eigh(torch.cov(codes.T.double()) / codes.shape[1])
-    return (axes * spread.clamp(min=0).sqrt() @ axes.T).float()
+    basis: torch.Tensor = (axes * spread.clamp(min=0).sqrt() @ axes.T).float()
+    return basis
 
 
 class Gated(nn.Module):
