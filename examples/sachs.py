@@ -96,7 +96,7 @@ def main() -> None:
     """Draw, train, compare."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rows", type=int, default=20_000)
-    options.add_argument("--draws", type=int, default=200_000)
+    options.add_argument("--draws", type=int, default=2_000_000)
     options.add_argument("--seeds", type=int, default=10)
     options.add_argument("--families", nargs="+", default=["table", "softmax", "diffusion"])
     chosen = options.parse_args()

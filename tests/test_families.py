@@ -11,7 +11,8 @@ from scipy import stats
 from causalc.errors import CausalcError
 from causalc.runtime import sampler, schedule, specs
 from causalc.runtime.choose import links
-from causalc.runtime.families.protocol import Setting, Shape
+from causalc.runtime.families.neural import in_distinct_batches
+from causalc.runtime.families.protocol import Setting, Shape, Tensors
 from causalc.runtime.families.registry import family
 from causalc.runtime.noise import Noise
 from causalc.runtime.precondition import Prior, denoise, losses, posterior, target
@@ -196,6 +197,25 @@ def test_noise_makes_batches_irrelevant(name: str, shape: Shape) -> None:
         part = fitted.sample(b - a, some, Noise(1, "k", a, b))
         for key, values in part.items():
             torch.testing.assert_close(values, whole[key][a:b], rtol=1e-3, atol=1e-4)
+
+
+def test_equal_codes_are_evaluated_once() -> None:
+    seen: list[int] = []
+
+    def function(batch: Tensors) -> torch.Tensor:
+        seen.append(len(batch["b"]))
+        return (10 * batch["a"] + batch["b"])[:, None].float()
+
+    shape = Shape((), (("a", categorical(3)), ("b", categorical(7))))
+    generator = torch.Generator().manual_seed(0)
+    rows = {k: torch.randint(m, (500,), generator=generator) for k, m in (("a", 3), ("b", 7))}
+    found = in_distinct_batches(function, rows, shape, 500, torch.device("cpu"))
+    assert found[:, 0].tolist() == (10 * rows["a"] + rows["b"]).tolist()
+    assert seen == [21]
+    mixed = Shape((), (("a", categorical(3)), ("b", real())))
+    rows["b"] = torch.rand(500, 1, generator=generator)
+    in_distinct_batches(lambda batch: function(batch)[:, 0], rows, mixed, 500, torch.device("cpu"))
+    assert seen == [21, 500]
 
 
 def test_saved_folders_name_classes_from_closed_lists_only(tmp_path: Path) -> None:

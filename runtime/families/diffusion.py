@@ -22,12 +22,18 @@ from torch.nn import functional
 from causalc.errors import CausalcError
 from causalc.runtime.denoisers import CodeDenoiser, MixtureDenoiser
 from causalc.runtime.encode import unpack
-from causalc.runtime.families.neural import device_of, in_batches, rows_of, whole
+from causalc.runtime.families.neural import (
+    device_of,
+    in_batches,
+    in_distinct_batches,
+    rows_of,
+    whole,
+)
 from causalc.runtime.families.protocol import Setting, Shape, Tensors
 from causalc.runtime.images import ComponentDenoiser, Components, components
 from causalc.runtime.logistic import finish
 from causalc.runtime.noise import Noise, derive
-from causalc.runtime.precondition import Slots, denoise, level, losses, scale_in
+from causalc.runtime.precondition import Slots, denoise, level, losses, posterior, scale_in
 from causalc.runtime.progress import Report
 from causalc.runtime.sampler import Denoise, heun, midpoint
 from causalc.runtime.schedule import (
@@ -200,6 +206,8 @@ class FittedDiffusion:
         network, device = self.module.network, device_of(self.module)
         if isinstance(network, MixtureDenoiser):
             start[" u"] = torch.from_numpy(noise.uniform())
+        if isinstance(network, CodeDenoiser):
+            start[" p"] = _shares(network, self.shape, inputs, n)
 
         def draw(batch: Tensors) -> torch.Tensor:
             given = {name: unpack(batch[name]) for name, _ in self.shape.inputs}
@@ -207,6 +215,8 @@ class FittedDiffusion:
                 return self._correct(network, batch[" u"], batch[" e"], given)
 
             def denoised(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+                if " p" in batch:
+                    return torch.softmax(posterior(batch[" p"], x, sigma), dim=1)
                 return self.module.denoise(x, sigma, given)
 
             found = self._integrate(denoised, batch[" e"], SIGMA_MAX)
@@ -334,6 +344,17 @@ def _hidden(network: CodeDenoiser, shape: Shape, rows: Tensors) -> torch.Tensor:
 
     inputs = {name: rows[name] for name, _ in shape.inputs}
     return in_batches(seen, inputs, rows_of(rows), device_of(network))
+
+
+def _shares(network: CodeDenoiser, shape: Shape, inputs: Tensors, n: int) -> torch.Tensor:
+    """Return log p(k | inputs) up to a constant, ``(n, levels)``: the same at every noise level."""
+
+    def seen(batch: Tensors) -> torch.Tensor:
+        given = {name: unpack(batch[name]) for name, _ in shape.inputs}
+        logits: torch.Tensor = network.network.last(network.hidden(given, rows_of(batch)))
+        return logits.float()
+
+    return in_distinct_batches(seen, inputs, shape, n, device_of(network))
 
 
 def _sampling(spec: ModelSpec, name: str) -> tuple[str, int]:

@@ -62,6 +62,27 @@ def in_batches(
     return torch.cat(parts) if parts else torch.empty(0)
 
 
+def in_distinct_batches(
+    function: Callable[[Tensors], torch.Tensor],
+    rows: Tensors,
+    shape: Shape,
+    n: int,
+    device: torch.device,
+) -> torch.Tensor:
+    """``in_batches`` of a function of the inputs of ``shape`` alone; equal codes are evaluated once."""
+    inputs = {name: rows[name] for name, _ in shape.inputs}
+    if not all(kind.discrete for _, kind in shape.inputs):
+        return in_batches(function, inputs, n, device)
+    key = torch.zeros(n, dtype=torch.long)
+    for name, kind in shape.inputs:  # renumbered each time, so that no key can overflow
+        _, key = torch.unique(key * len(kind.levels) + inputs[name].cpu(), return_inverse=True)
+    count = int(key.max()) + 1 if n else 0
+    first = torch.empty(count, dtype=torch.long)
+    first[key] = torch.arange(n)  # any row of the combination will do
+    few = {name: values[first.to(values.device)] for name, values in inputs.items()}
+    return in_batches(function, few, count, device)[key] if n else torch.empty(0)
+
+
 def _count(n: int) -> dict[str, torch.Tensor]:
     return {"": torch.empty(n)}  # so that a function without inputs knows its number of rows
 

@@ -17,6 +17,7 @@ from torch.nn import functional
 from causalc.runtime.families.neural import (
     device_of,
     in_batches,
+    in_distinct_batches,
     load_state,
     only,
     rows_of,
@@ -68,8 +69,8 @@ class FittedSoftmax:
 
     def logits(self, inputs: Tensors, n: int) -> torch.Tensor:
         """Return ``(n, levels)`` float64 logits, uncalibrated."""
-        rows = {name: inputs[name] for name, _ in self.shape.inputs}
-        return in_batches(self.module.logits, rows, n, device_of(self.module)).double()
+        device = device_of(self.module)
+        return in_distinct_batches(self.module.logits, inputs, self.shape, n, device).double()
 
     def sample(self, n: int, inputs: Tensors, noise: Noise) -> dict[str, torch.Tensor]:
         """Draw codes by inversion."""
