@@ -17,8 +17,8 @@ from causalc.errors import CausalcError, RunFailed
 from causalc.estimates import Answer, evaluate
 from causalc.program import Program, Sampler
 from causalc.runtime.data import Columns, labels, load
+from causalc.runtime.image_files import image_file
 from causalc.runtime.noise import derive
-from causalc.runtime.sources import image_file
 from causalc.script import Job
 
 TRAINING = ("seed", "device", "budget")  # what a script may set
@@ -77,7 +77,9 @@ class Trained:
         folder = folder or self.job.path.parent
         kind = self.sampler.models.schema.kind(name)
         if kind.name == "image" and isinstance(value, str):
-            return image_file(folder / value, kind)
+            data = self.job.data
+            resize = data.options.get("resize") if data is not None else None
+            return image_file(folder / value, kind, None if resize is None else str(resize))
         return value
 
     def estimates(self, draws: int, seed: int) -> list[Answer]:

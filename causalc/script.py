@@ -75,8 +75,8 @@ class Job:
         if self.data.format == "folder":
             from causalc.runtime import folder
 
-            table = self.data.options.get("table")
-            return folder(place) if table is None else folder(place, table=str(table))
+            options = {name: str(value) for name, value in self.data.options.items()}
+            return folder(place, **options)
         return _renamed(place, self.data.columns) if self.data.columns else place
 
     def diagram(self) -> Diagram:

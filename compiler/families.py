@@ -86,7 +86,7 @@ SOURCES: Mapping[str, Rules] = {
     "csv": {},
     "parquet": {},
     "arrow": {},
-    "folder": {"table": Text()},
+    "folder": {"table": Text(), "resize": Choice(("crop", "stretch"))},
 }
 DATA: Rules = {"split": Text()}
 SEED = Number(0, 2**63 - 1, whole=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from causalc import policy
     from causalc.runtime.command import main
+    from causalc.runtime.image_files import folder
     from causalc.runtime.program import FREE, Draw, Input, Models, Query, Row, Run, sampling, start
     from causalc.runtime.schema import (
         Schema,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
         real,
         vector,
     )
-    from causalc.runtime.sources import folder
     from causalc.runtime.specs import diffusion, mixture, softmax, table
 
 _HOMES = {
@@ -40,7 +40,7 @@ _HOMES = {
         "vector",
     ),
     "specs": ("diffusion", "mixture", "softmax", "table"),
-    "sources": ("folder",),
+    "image_files": ("folder",),
     "command": ("main",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,25 +10,11 @@ from typing import Any
 import numpy as np
 
 from causalc.errors import CausalcError
-from causalc.runtime import stored
-from causalc.runtime.schema import Kind, Schema
+from causalc.runtime import image_files, stored
+from causalc.runtime.image_files import Folder, folder, inside
+from causalc.runtime.schema import Schema
 
 _FILES = (".csv", ".parquet", ".arrow", ".feather")
-_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """A folder of image files with a table that names them (see ``folder``)."""
-
-    path: str
-    table: str
-
-
-def folder(path: str | Path, table: str = "labels.csv") -> Folder:
-    """Name a folder of images: in its ``table``, image variables hold relative file names."""
-    return Folder(str(path), table)
-
 
 Raw = tuple[dict[str, np.ndarray], tuple[str, ...]]
 
@@ -41,7 +26,7 @@ def read(source: Any, schema: Schema) -> Raw:
     if isinstance(source, str | Path):
         path = Path(source)
         if path.is_dir() and (path / "labels.csv").is_file():
-            return _folder(Folder(str(path), "labels.csv"), schema)
+            return _folder(folder(path), schema)
         return _table(arrow_table(path), schema, str(path))
     if isinstance(source, Mapping):
         wanted = {name: to_array(name, source[name]) for name in source if name in schema}
@@ -93,11 +78,15 @@ def parts(source: Any, schema: Schema) -> Parts | None:
     """Return ``source`` in parts, or None where it is no file of a table or fits into memory."""
     import pyarrow as pa
 
+    if isinstance(source, Folder):
+        return _pictures(source, schema)
     if not isinstance(source, str | Path):
         return None
     path = Path(source)
     files = [path]
-    if path.is_dir() and not (path / "labels.csv").is_file():
+    if path.is_dir():
+        if (path / "labels.csv").is_file():
+            return _pictures(folder(path), schema)
         files = _files(path)
     try:
         files = [file for file in files if file.is_file() and file.suffix in _FILES]
@@ -286,50 +275,22 @@ def _boxed(values: list[Any]) -> np.ndarray:
 
 
 def _folder(source: Folder, schema: Schema) -> Raw:
+    raw, names = _named(source, schema)
+    return image_files.filled(source, raw, schema), names
+
+
+def _named(source: Folder, schema: Schema) -> Raw:
+    """Return the table of a folder of images, files by their names."""
     root = Path(source.path)
     if not root.is_dir():
         raise CausalcError(f"{root}: no such folder.")
-    raw, names = _table(arrow_table(_inside(root, source.table, "the table")), schema, source.table)
-    for name in raw:
-        if schema[name].name == "image" and raw[name].dtype.kind == "O":
-            files = [_inside(root, value, f"{name}, row {i}") for i, value in enumerate(raw[name])]
-            raw[name] = np.stack([image_file(file, schema[name]) for file in files])
-    return raw, names
+    return _table(arrow_table(inside(root, source.table, "the table")), schema, source.table)
 
 
-def _inside(root: Path, name: object, place: str) -> Path:
-    if not isinstance(name, str):
-        raise CausalcError(f"{root}: {place}: expected a file name, got {name!r}.")
-    path = (root / name).resolve()
-    if not path.is_relative_to(root.resolve()):
-        raise CausalcError(f"{root}: {place}: {name!r} points outside the folder.")
-    if not path.is_file():
-        raise CausalcError(f"{root}: {place}: no file {name!r}.")
-    return path
-
-
-def image_file(path: Path, kind: Kind) -> np.ndarray:
-    """Read an image file of exactly the size and channels of ``kind``, uint8 ``(h, w, channels)``."""
-    from PIL import Image, UnidentifiedImageError
-
-    height, width, channels = kind.shape
-    mode = _MODES.get(channels)
-    if mode is None:
-        raise CausalcError(f"{path}: image files have 1 to 4 channels, the schema says {channels}.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=("PNG", "JPEG", "BMP", "WEBP", "GIF")) as file:
-                # Sizes come from the header: nothing larger than declared is ever decoded.
-                if file.size != (width, height):
-                    raise CausalcError(
-                        f"{path}: {file.size[1]} × {file.size[0]} pixels (height × width), the "
-                        f"schema says {height} × {width}; resize the files or change the schema."
-                    )
-                if channels == 1 and file.mode not in ("1", "L", "I;16", "I"):
-                    raise CausalcError(f"{path}: a colour image, the schema says one channel.")
-                return np.asarray(file.convert(mode), np.uint8).reshape(kind.shape)
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
-        raise CausalcError(f"{path}: cannot be read as an image ({error}).") from error
-    except Image.DecompressionBombWarning as error:
-        raise CausalcError(f"{path}: refused, the image is suspiciously large.") from error
+def _pictures(source: Folder, schema: Schema) -> Parts | None:
+    """Return a folder of images in parts, or None where its pictures fit into memory."""
+    raw, names = _named(source, schema)
+    rows = len(raw[next(iter(raw))]) if raw else 0
+    if any(name not in raw for name in schema) or stored.size(schema, rows) <= stored.IN_MEMORY:
+        return None
+    return Parts(names, image_files.streamed(source, raw, schema))

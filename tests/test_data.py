@@ -12,6 +12,7 @@ from PIL import Image
 
 from causalc.errors import CausalcError
 from causalc.runtime.data import labels, load
+from causalc.runtime.image_files import folder
 from causalc.runtime.schema import (
     Schema,
     binary,
@@ -23,7 +24,6 @@ from causalc.runtime.schema import (
     real,
     vector,
 )
-from causalc.runtime.sources import folder
 
 SCHEMA = Schema({"g": categorical("a", "b", "c"), "x": real(), "k": integer(), "t": binary()})
 
