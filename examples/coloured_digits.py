@@ -1,7 +1,8 @@
 """Coloured handwritten digits in a napkin graph: a structural model whose truth can be enumerated.
 
 The digits are scikit-learn's, 8 x 8 pixels, 1,797 of them. Each picture has a digit, one of six colours and
-one of three degrees of brightness. `u` is the hidden cause of W1's and Y's colour, `v` of W1's and X's brightness:
+one of three degrees of brightness (of thickness, where other hands are given). `u` is the hidden cause of W1's
+and Y's colour, `v` of W1's and X's brightness:
 
     W1 = (any digit,        almost u,                        almost v)
     W2 = (almost W1's digit, almost the group of W1's colour)           red, green, blue: 0; the others: 1
@@ -27,11 +28,19 @@ BRIGHTNESS = np.array([0.4, 0.7, 1.0])
 DIGITS, GROUPS, SLIP = 10, 2, 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """Handwritten digits in [0, 1], each in three degrees, ``(3, hands, h, w)``, and the digit of each hand."""
+
+    shapes: np.ndarray
+    digit: np.ndarray
+
+
 @cache
-def strokes() -> tuple[np.ndarray, np.ndarray]:
-    """The handwritten digits in [0, 1], ``(1797, 8, 8)``, and what each shows."""
+def strokes() -> Hands:
+    """The 1,797 digits of scikit-learn in three degrees of brightness."""
     found = load_digits()
-    return found.images / 16, found.target
+    return Hands(BRIGHTNESS[:, None, None, None] * found.images / 16, found.target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +51,14 @@ class Look:
     colour: np.ndarray
     brightness: np.ndarray
 
-    def paint(self, rng: np.random.Generator) -> np.ndarray:
-        """Pictures ``(n, 8, 8, 3)`` uint8, each of a random hand."""
-        shapes, shown = strokes()
+    def paint(self, rng: np.random.Generator, hands: Hands | None = None) -> np.ndarray:
+        """Pictures ``(n, h, w, 3)`` uint8, each of a random hand; by default those of ``strokes``."""
+        hands = hands or strokes()
         hand = np.empty(len(self.digit), int)
         for digit in range(DIGITS):
             here = np.flatnonzero(self.digit == digit)
-            hand[here] = rng.choice(np.flatnonzero(shown == digit), len(here))
-        light = BRIGHTNESS[self.brightness, None, None] * shapes[hand]
+            hand[here] = rng.choice(np.flatnonzero(hands.digit == digit), len(here))
+        light = hands.shapes[self.brightness, hand]
         return np.rint(255 * light[..., None] * RGB[self.colour, None, None]).astype(np.uint8)
 
 
@@ -80,11 +89,13 @@ def world(n: int, rng: np.random.Generator, do_x: Look | None = None) -> World:
     return World(w1, GROUPS * digit + group, x, y)
 
 
-def rows(n: int, seed: int) -> dict[str, np.ndarray]:
-    """The observed columns of ``n`` rows: W1, X, Y ``(n, 8, 8, 3)`` and W2 ``(n,)``."""
+def rows(n: int, seed: int, hands: Hands | None = None) -> dict[str, np.ndarray]:
+    """The observed columns of ``n`` rows: W1, X, Y ``(n, h, w, 3)`` and W2 ``(n,)``."""
     rng = np.random.default_rng(seed)
     drawn = world(n, rng)
-    pictures = {name: look.paint(rng) for name, look in zip("wxy", _looks(drawn), strict=True)}
+    pictures = {
+        name: look.paint(rng, hands) for name, look in zip("wxy", _looks(drawn), strict=True)
+    }
     return {"W1": pictures["w"], "W2": drawn.w2, "X": pictures["x"], "Y": pictures["y"]}
 
 
@@ -132,10 +143,8 @@ class Judge:
     @staticmethod
     def trained() -> Judge:
         """Train on seven tenths of the handwritten digits; ``accuracy`` is that on the rest."""
-        shapes, shown = strokes()
-        parts = train_test_split(
-            _flat(shapes), shown, test_size=0.3, random_state=0, stratify=shown
-        )
+        shapes, shown = _flat(strokes().shapes[-1]), strokes().digit
+        parts = train_test_split(shapes, shown, test_size=0.3, random_state=0, stratify=shown)
         seen, unseen, labels, answers = parts
         machine = SVC(gamma=0.256, C=10).fit(seen, labels)
         return Judge(machine, float(machine.score(unseen, answers)))

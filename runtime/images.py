@@ -13,7 +13,7 @@ Two things let a small network learn a conditional of images in a minute on one 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -24,16 +24,18 @@ from torch.nn import functional
 
 from causalc.runtime.contrast import Contrast, Tower
 from causalc.runtime.encode import unpack
-from causalc.runtime.families.neural import rows_of
+from causalc.runtime.families.neural import rows_of, whole
 from causalc.runtime.families.protocol import Setting, Shape, Tensors
 from causalc.runtime.network import fourier
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
+from causalc.runtime.specs import ModelSpec
 from causalc.runtime.train import Plan, seeded, train
 
 RANK = 32
 _LEVELS = 16
 _KEPT = 0.94  # share of the variance that the components keep
+_ENOUGH = 0.85  # what the most components must keep, where those that keep more are too many
 _MOST = 256
 _LARGEST = 4096  # numbers in an image: beyond, the components of a CPU-sized sample say too little
 _SAMPLE = 10_000
@@ -54,9 +56,9 @@ class Components:
 
 
 def components(images: torch.Tensor, weights: torch.Tensor | None = None) -> Components | None:
-    """Return the fewest components that keep 94 % of the variance of ``images`` ``(n, …)``.
+    """Return the fewest components that keep 94 % of the variance of ``images`` ``(n, …)``, at most 256.
 
-    None where more than 256 would be needed or the images are large: those are left as pixels.
+    None where 256 keep less than 85 %, rows are too few or the images are large: those are left as pixels.
     """
     some = unpack(images[:_SAMPLE]).flatten(1).double()
     if some.shape[1] > _LARGEST or len(some) < 2:
@@ -68,8 +70,8 @@ def components(images: torch.Tensor, weights: torch.Tensor | None = None) -> Com
     values, vectors = torch.linalg.eigh(gaps.T @ (mass * gaps))
     values, vectors = values.flip(0).clamp(min=0), vectors.flip(1)
     share = values.cumsum(0) / values.sum().clamp(min=1e-12)
-    k = int((share < _KEPT).sum()) + 1
-    if k > min(_MOST, len(some) // 4) or values[0] <= 0:
+    k = min(int((share < _KEPT).sum()) + 1, _MOST)
+    if values[0] <= 0 or k > len(some) // 4 or share[k - 1] < _ENOUGH:
         return None
     # eigh leaves signs open: fix them, so that a refit elsewhere codes images alike.
     chosen = vectors[:, :k]
@@ -191,10 +193,14 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         rows: Tensors,
         found: Components,
         weights: torch.Tensor | None,
+        spec: ModelSpec,
         setting: Setting,
         report: Report,
     ) -> None:
-        """Take over the components and train the tower; call once, before training."""
+        """Take over the components and train the tower, for no more steps than ``spec`` gives the denoiser.
+
+        Call once, before training.
+        """
         self.centre.copy_(found.centre)
         self.basis.copy_(found.basis)
         self.scale.copy_(found.scale)
@@ -203,7 +209,8 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         with seeded(derive(setting.seed, "contrast")):
             contrast = Contrast(shape.inputs, shape.targets, _TOWER, RANK, dropout=_DROPOUT)
         contrast.standardise(rows)
-        train(contrast, rows, weights, _PLAN, setting, report)
+        plan = replace(_PLAN, steps=min(_PLAN.steps, whole(spec, "steps", _PLAN.steps)))
+        train(contrast, rows, weights, plan, setting, report)
         contrast.eval()
         some = {name: values[:_SAMPLE].to(setting.device) for name, values in rows.items()}
         with torch.no_grad():

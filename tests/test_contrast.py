@@ -113,6 +113,9 @@ def test_components_count_weights_and_fix_their_signs() -> None:
 def test_images_without_few_components_stay_pixels() -> None:
     noise = torch.from_numpy(np.random.default_rng(2).normal(size=(300, 1, 20, 20))).float()
     assert components(noise) is None
+    many = torch.from_numpy(np.random.default_rng(2).normal(size=(1500, 1, 20, 20))).float()
+    assert components(many) is None  # 256 would keep three quarters
+    assert components(many * torch.linspace(1, 0.05, 400).view(1, 20, 20)) is not None
     assert components(torch.zeros(100, 1, 4, 4)) is None
     assert components(torch.zeros(1, 1, 4, 4)) is None
 

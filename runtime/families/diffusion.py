@@ -315,7 +315,7 @@ def fit(
         network = _class(name)(**config)
     scale = _scale(shape, rows)
     if found is not None:
-        network.prepare(shape, rows, found, weights, setting, report)
+        network.prepare(shape, rows, found, weights, spec, setting, report)
         scale = torch.ones_like(found.scale)
     module = Preconditioned(shape, network, scale)
     image = any(kind.name == "image" for _, kind in shape.targets)
