@@ -80,6 +80,9 @@ FAMILIES: Mapping[str, Family] = {
             "channels": Wholes(),
         },
     ),
+    "flow": Family(("integer", "real", "vector"), {**NETWORK, "bins": COUNT}),
+    "vae": Family(None, {**NETWORK, "latent": COUNT}),
+    "gan": Family(("image", "integer", "real", "vector"), {**NETWORK, "latent": COUNT}),
 }
 IMAGE_BACKBONES = ("unet", "patches")
 SOURCES: Mapping[str, Rules] = {

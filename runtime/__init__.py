@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         real,
         vector,
     )
-    from causalc.runtime.specs import diffusion, mixture, softmax, table
+    from causalc.runtime.specs import diffusion, flow, gan, mixture, softmax, table, vae
 
 _HOMES = {
     "program": ("FREE", "Draw", "Input", "Models", "Query", "Row", "Run", "sampling", "start"),
@@ -39,7 +39,7 @@ _HOMES = {
         "real",
         "vector",
     ),
-    "specs": ("diffusion", "mixture", "softmax", "table"),
+    "specs": ("diffusion", "flow", "gan", "mixture", "softmax", "table", "vae"),
     "image_files": ("folder",),
     "command": ("main",),
 }
@@ -57,7 +57,9 @@ __all__ = [
     "binary",
     "categorical",
     "diffusion",
+    "flow",
     "folder",
+    "gan",
     "image",
     "inferred",
     "integer",
@@ -70,6 +72,7 @@ __all__ = [
     "softmax",
     "start",
     "table",
+    "vae",
     "vector",
 ]
 

@@ -29,8 +29,8 @@ def check(family: str, folder: Path) -> None:
     config = read_json(folder / "config.json")
     if not isinstance(config, dict):
         raise CausalcError(f"{folder / 'config.json'}: missing or damaged.")
-    if family in ("softmax", "mixture"):
-        _compare(_perceptron(family, config), folder / "model.safetensors")
+    if family in _MODULES:
+        _compare(_module(family, config), folder / "model.safetensors")
     elif family == "diffusion":
         _compare(_denoiser(config, folder), folder / "denoiser" / _WEIGHTS)
         scale = config["data_scale"]
@@ -43,14 +43,24 @@ def check(family: str, folder: Path) -> None:
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
-def _perceptron(family: str, config: Mapping[str, Any]) -> Callable[[], nn.Module]:
-    from causalc.runtime.families.mixture import Mixture
-    from causalc.runtime.families.softmax import Classifier
+# Families whose whole module is a function of the shape and a few sizes, the depth last.
+_MODULES = {
+    "softmax": ("causalc.runtime.families.softmax", "Classifier", 2),
+    "mixture": ("causalc.runtime.families.mixture", "Mixture", 3),
+    "flow": ("causalc.runtime.families.flow", "Flow", 3),
+    "vae": ("causalc.runtime.families.vae", "Autoencoder", 3),
+    "gan": ("causalc.runtime.families.gan", "Adversaries", 3),
+}
 
+
+def _module(family: str, config: Mapping[str, Any]) -> Callable[[], nn.Module]:
+    module, name, count = _MODULES[family]
     *widths, depth = map(_whole, config["size"])
+    if len(widths) != count - 1:
+        raise CausalcError(f"{family}: {len(widths) + 1} sizes where {count} are expected.")
     _small(depth, *widths)
     shape = Shape.from_json(config["shape"])
-    maker: Any = Classifier if family == "softmax" else Mixture
+    maker: Any = getattr(import_module(module), name)
     return lambda: maker(shape, *widths, depth)
 
 

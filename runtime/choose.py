@@ -9,10 +9,12 @@ from causalc.runtime import specs
 from causalc.runtime.families.mixture import WIDEST
 from causalc.runtime.families.protocol import Shape
 from causalc.runtime.families.table import MOST_OUTCOMES, sizes
+from causalc.runtime.schema import Kind
 from causalc.runtime.specs import ModelSpec
 
 _ROWS_A_NUMBER = 10  # a table needs this many rows for every number it holds
 _MIXTURE_WIDTH = 8  # wider vectors go to diffusion
+_SAMPLERS = ("diffusion", "vae", "gan")  # families without a density
 
 Link = tuple[Shape, ModelSpec]
 
@@ -20,13 +22,13 @@ Link = tuple[Shape, ModelSpec]
 def links(shape: Shape, spec: ModelSpec | None, rows: int, density: bool = False) -> list[Link]:
     """Split a conditional into links P(t₁ | inputs), P(t₂ | t₁, inputs), … with a family each.
 
-    Tables and diffusion models take all their targets jointly. With ``density`` every link must
-    have a log probability: a spec that cannot give one is replaced.
+    Softmax and mixture take one target; the others take all of theirs jointly, where they can
+    model every one. With ``density`` every link must have a log probability: a spec that cannot
+    give one is replaced.
     """
-    if density and spec is not None and spec.family == "diffusion":
+    if density and spec is not None and spec.family in _SAMPLERS:
         spec = None
-    joint = spec is not None and (spec.family == "diffusion" or _tabulates(spec, shape))
-    if joint or len(shape.targets) == 1:
+    if len(shape.targets) == 1 or (spec is not None and _jointly(spec, shape)):
         return [(shape, spec or choose(shape, rows, density))]
     found: list[Link] = []
     for i, target in enumerate(shape.targets):
@@ -35,16 +37,30 @@ def links(shape: Shape, spec: ModelSpec | None, rows: int, density: bool = False
     return found
 
 
-def _tabulates(spec: ModelSpec, shape: Shape) -> bool:
-    return spec.family == "table" and math.prod(sizes(shape.targets)) <= MOST_OUTCOMES
+def _jointly(spec: ModelSpec, shape: Shape) -> bool:
+    """Return whether the family models all targets at once."""
+    if spec.family == "table":
+        codes = all(kind.discrete for _, kind in shape.targets)
+        return codes and math.prod(sizes(shape.targets)) <= MOST_OUTCOMES
+    return spec.family not in ("softmax", "mixture") and all(
+        _models(spec, kind) for _, kind in shape.targets
+    )
+
+
+def _models(spec: ModelSpec, kind: Kind) -> bool:
+    """Return whether the family models a target of this kind."""
+    if spec.family in ("table", "softmax"):
+        return kind.discrete
+    if spec.family in ("mixture", "flow"):
+        return kind.scalar or kind.name == "vector"
+    return spec.family != "gan" or not kind.discrete
 
 
 def _fitting(spec: ModelSpec | None, shape: Shape) -> ModelSpec | None:
     """Return ``spec`` if it can model the one target of ``shape``: a block may mix kinds."""
     if spec is None:
         return None
-    kind = shape.targets[0][1]
-    return spec if kind.discrete == (spec.family in ("table", "softmax")) else None
+    return spec if _models(spec, shape.targets[0][1]) else None
 
 
 def choose(shape: Shape, rows: int, density: bool = False) -> ModelSpec:

@@ -32,6 +32,7 @@ from causalc.runtime.train import Diverged
 
 _MOST_GENERATED = 50_000
 _EXTREME = 1000  # times the distance that nine rows in ten keep from the median
+_WIDE = 8  # numbers
 _TIMES = 4  # generated rows for each observed one, where drawing them is cheap
 
 Network = Callable[[Any], Mapping[str, Any]]
@@ -247,7 +248,7 @@ class Run:
         """Return the rows that ``network(draw)`` will generate, all of ``columns`` recorded.
 
         By default four rows for each observed one (at most 50,000, at least the observed number),
-        or as many as observed where the network draws from a diffusion model.
+        or as many as observed where the network draws images or wide vectors.
         """
         names = tuple(columns)
         count = rows or self._count(parents)
@@ -278,8 +279,8 @@ class Run:
 
     def _count(self, parents: Sequence[Model]) -> int:
         rows = self._columns.rows
-        links = [link for model in parents for link in getattr(model, "links", ())]
-        if any(name == "diffusion" for name, _ in links):
+        drawn = {self.schema[name] for model in parents for name in model.targets}
+        if any(kind.name == "image" or kind.width > _WIDE for kind in drawn if not kind.discrete):
             return rows
         return max(rows, min(_TIMES * rows, _MOST_GENERATED))
 

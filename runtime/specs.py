@@ -37,6 +37,9 @@ _OPTIONS: dict[str, _Rules] = {
         "backbone": ("auto", "mlp", "unet", "patches"),
         "channels": "a list of whole numbers",
     },
+    "flow": {**_NEURAL, "bins": _WHOLE},
+    "vae": {**_NEURAL, "latent": _WHOLE},
+    "gan": {**_NEURAL, "latent": _WHOLE},
 }
 FAMILIES = tuple(_OPTIONS)
 
@@ -139,4 +142,36 @@ def diffusion(**options: Option) -> ModelSpec:
     return _spec("diffusion", options)
 
 
-MAKERS = {"table": table, "softmax": softmax, "mixture": mixture, "diffusion": diffusion}
+def flow(**options: Option) -> ModelSpec:
+    """A neural spline flow; real, integer and vector targets jointly, any inputs.
+
+    Options: bins (of a spline, default 8) and those of ``softmax``.
+    """
+    return _spec("flow", options)
+
+
+def vae(**options: Option) -> ModelSpec:
+    """A conditional variational autoencoder; targets and inputs of every kind.
+
+    Options: latent (numbers) and those of ``softmax``.
+    """
+    return _spec("vae", options)
+
+
+def gan(**options: Option) -> ModelSpec:
+    """A conditional generative adversarial network; real, integer, vector and image targets.
+
+    Options: latent (numbers of noise) and those of ``softmax``.
+    """
+    return _spec("gan", options)
+
+
+MAKERS = {
+    "table": table,
+    "softmax": softmax,
+    "mixture": mixture,
+    "diffusion": diffusion,
+    "flow": flow,
+    "vae": vae,
+    "gan": gan,
+}

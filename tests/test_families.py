@@ -165,7 +165,14 @@ ROUND_TRIPS = [
     ("diffusion", Shape((("y", real()), ("v", vector(2))), ())),
     ("diffusion", Shape((("y", real()), ("k", categorical(4)), ("v", vector(2))), INPUTS)),
     ("diffusion", Shape((("y", image(4, 4, channels=3)),), (("d", image(2, 2)),))),
+    ("flow", Shape((("y", real()), ("v", vector(2))), INPUTS)),
+    ("flow", Shape((("y", integer()),), ())),
+    ("vae", Shape((("y", real()), ("k", categorical(4)), ("j", categorical(3))), INPUTS)),
+    ("vae", Shape((("y", image(4, 4, channels=3)),), ())),
+    ("gan", Shape((("y", real()), ("v", vector(2))), INPUTS)),
+    ("gan", Shape((("y", image(4, 4)),), ())),
 ]
+DENSE = ("table", "softmax", "mixture", "flow")
 
 
 @pytest.mark.parametrize(("name", "shape"), ROUND_TRIPS, ids=lambda v: str(v))
@@ -182,7 +189,7 @@ def test_every_family_survives_its_folder(name: str, shape: Shape, tmp_path: Pat
     for (target_name, kind), values in zip(shape.targets, first.values(), strict=True):
         torch.testing.assert_close(values, second[target_name])
         assert len(values) == 300 and (not kind.discrete or values.max() < len(kind.levels))
-    if name != "diffusion":
+    if name in DENSE:
         torch.testing.assert_close(fitted.log_prob(rows, rows), again.log_prob(rows, rows))
 
 
@@ -355,6 +362,9 @@ def test_mixture_samples_follow_its_own_density(d: int) -> None:
         ("softmax", Shape((("y", real()),), ()), "models discrete variables"),
         ("mixture", Shape((("y", categorical(2)),), ()), "models real, integer"),
         ("mixture", Shape((("y", vector(99)),), ()), "up to 32"),
+        ("flow", Shape((("y", categorical(2)),), ()), "flow.. models real, integer"),
+        ("flow", Shape((("y", vector(99)),), ()), "64 numbers at most"),
+        ("gan", Shape((("y", categorical(2)),), ()), "a critic's slope"),
     ],
 )
 def test_families_refuse_what_they_cannot_model(name: str, shape: Shape, words: str) -> None:
@@ -387,6 +397,12 @@ def test_families_are_chosen_by_kind() -> None:
     assert chosen([real(), four], [], 100, specs.diffusion()) == ["diffusion"]
     assert chosen([four, four], [], 100, specs.table()) == ["table"]
     assert chosen([real()], [], 100, specs.diffusion(), density=True) == ["mixture"]
+    assert chosen([real(), vector(3)], [], 100, specs.flow()) == ["flow"]
+    assert chosen([real(), four], [], 100, specs.flow()) == ["flow", "softmax"]
+    assert chosen([real(), four], [], 100, specs.vae()) == ["vae"]
+    assert chosen([real()], [], 100, specs.flow(), density=True) == ["flow"]
+    for sampler_only in (specs.vae(), specs.gan()):
+        assert chosen([real()], [], 100, sampler_only, density=True) == ["mixture"]
     with pytest.raises(CausalcError, match="strategy='generate'"):
         chosen([image(8, 8)], [], 100, density=True)
 
@@ -399,7 +415,7 @@ def bimodal(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["mixture", "diffusion"])
+@pytest.mark.parametrize("name", ["mixture", "diffusion", "flow", "vae", "gan"])
 def test_trained_on_two_modes(name: str) -> None:
     x, y = bimodal(10_000)
     shape = Shape((("y", real()),), (("x", categorical(2)),))
@@ -411,7 +427,7 @@ def test_trained_on_two_modes(name: str) -> None:
         again_x, again_y = bimodal(200_000, 1)
         distance = stats.wasserstein_distance(drawn["y"][:, 0], again_y[again_x == level])
         # 5,000 draws of the truth score 0.02; the gap between the two levels is 1.0.
-        assert distance < 0.1
+        assert distance < (0.1 if name in ("mixture", "diffusion", "flow") else 0.2)
 
 
 @pytest.mark.slow

@@ -1,1 +1,1 @@
-"""Model families behind one protocol: table, softmax, mixture, diffusion."""
+"""Model families behind one protocol: table, softmax, mixture, diffusion, flow, vae, gan."""

@@ -17,11 +17,11 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from causalc.errors import CausalcError
 from causalc.runtime.denoisers import CodeDenoiser, MixtureDenoiser
 from causalc.runtime.encode import unpack
+from causalc.runtime.families.layout import join, part, slots_of
 from causalc.runtime.families.neural import (
     device_of,
     in_batches,
@@ -33,7 +33,7 @@ from causalc.runtime.families.protocol import Setting, Shape, Tensors
 from causalc.runtime.images import ComponentDenoiser, Components, components
 from causalc.runtime.logistic import finish
 from causalc.runtime.noise import Noise, derive
-from causalc.runtime.precondition import Slots, denoise, level, losses, posterior, scale_in
+from causalc.runtime.precondition import denoise, level, losses, posterior, scale_in
 from causalc.runtime.progress import Report
 from causalc.runtime.sampler import Denoise, heun, midpoint
 from causalc.runtime.schedule import (
@@ -83,42 +83,6 @@ def _class(name: str) -> Any:
     if name not in DENOISERS:
         raise CausalcError(f"Unknown denoiser {name!r}: use one of {', '.join(DENOISERS)}.")
     return getattr(import_module(DENOISERS[name]), name)
-
-
-def slots_of(shape: Shape) -> Slots:
-    """Return where each target lies in x, and whether as a one-hot code."""
-    slots, start = [], 0
-    for _, kind in shape.targets:
-        stop = start + (len(kind.levels) if kind.discrete else kind.width)
-        slots.append((start, stop, kind.discrete))
-        start = stop
-    return tuple(slots)
-
-
-def join(shape: Shape, batch: Tensors) -> torch.Tensor:
-    """Lay the targets of an unpacked batch side by side, ``(n, d)``."""
-    parts = []
-    for name, kind in shape.targets:
-        values = batch[name]
-        if kind.discrete:
-            parts.append(functional.one_hot(values, len(kind.levels)).float())
-        else:
-            parts.append(values.flatten(1))
-    return torch.cat(parts, dim=1)
-
-
-def part(shape: Shape, x: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Undo ``join``: codes by the largest entry, images ``(n, c, h, w)``."""
-    found = {}
-    for (name, kind), (start, stop, code) in zip(shape.targets, slots_of(shape), strict=True):
-        values = x[:, start:stop]
-        if code:
-            values = values.argmax(dim=1)
-        elif kind.name == "image":
-            height, width, channels = kind.shape
-            values = values.reshape(-1, channels, height, width)
-        found[name] = values
-    return found
 
 
 class Preconditioned(nn.Module):

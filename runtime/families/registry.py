@@ -13,6 +13,9 @@ _MODULES = {
     "softmax": "causalc.runtime.families.softmax",
     "mixture": "causalc.runtime.families.mixture",
     "diffusion": "causalc.runtime.families.diffusion",
+    "flow": "causalc.runtime.families.flow",
+    "vae": "causalc.runtime.families.vae",
+    "gan": "causalc.runtime.families.gan",
 }
 
 
