@@ -64,7 +64,8 @@ class Adversaries(nn.Module):
         fake = self.generate(noise[0], features)
         if not self.training:
             again = self.generate(noise[1], features)
-            return (real - fake).norm(dim=1) - 0.5 * (again - fake).norm(dim=1)
+            gaps = torch.linalg.vector_norm(torch.stack([real - fake, again - fake]), dim=2)
+            return gaps[0] - 0.5 * gaps[1]
         return self._critics(real, fake.detach(), features) + self._generators(real, fake, features)
 
     def _critics(
@@ -77,8 +78,7 @@ class Adversaries(nn.Module):
         (slope,) = torch.autograd.grad(scores.sum(), both, create_graph=True)
         steep = (slope**2).sum(dim=1).view(2, -1).sum(dim=0)
         judged, forged = scores.chunk(2)
-        loss: torch.Tensor = functional.softplus(forged - judged) + _PENALTY / 2 * steep
-        return loss
+        return functional.softplus(forged - judged) + _PENALTY / 2 * steep
 
     def _generators(
         self, real: torch.Tensor, fake: torch.Tensor, features: torch.Tensor
