@@ -64,7 +64,9 @@ class Adversaries(nn.Module):
         fake = self.generate(noise[0], features)
         if not self.training:
             again = self.generate(noise[1], features)
-            gaps = torch.linalg.vector_norm(torch.stack([real - fake, again - fake]), dim=2)
+            gaps: torch.Tensor = torch.linalg.vector_norm(
+                torch.stack([real - fake, again - fake]), dim=2
+            )
             return gaps[0] - 0.5 * gaps[1]
         return self._critics(real, fake.detach(), features) + self._generators(real, fake, features)
 
