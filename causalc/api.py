@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,8 +68,11 @@ def compile(
     return Program(compiled)
 
 
-def load(folder: str | Path) -> Sampler:
-    """Load a saved sampler. The program is compiled again from the saved query: nothing in the folder is run."""
+def load(folder: str | Path, callables: Mapping[str, Callable[..., Any]] | None = None) -> Sampler:
+    """Load a saved sampler. The program is compiled again from the saved query: nothing in the folder is run.
+
+    ``callables`` are the functions that ``pretrained(callable = ...)`` names.
+    """
     from causalc.runtime.fitted import Models
     from causalc.runtime.seal import read_json
 
@@ -101,4 +104,4 @@ def load(folder: str | Path) -> Sampler:
     except Exception as error:  # the folder may come from a stranger: all its faults are its own
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise CausalcError(f"{source}: not a saved sampler ({reason})") from error
-    return Sampler(program, Models.load(Path(folder) / "models"), Path(folder))
+    return Sampler(program, Models.load(Path(folder) / "models", callables=callables), Path(folder))

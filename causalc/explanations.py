@@ -25,6 +25,7 @@ HOMES = (
     "compiler.messages",
     "compiler.declaration_messages",
     "compiler.policy_messages",
+    "compiler.pretrained_messages",
     "compiler.support_messages",
 )
 VERDICT = "not-identifiable"

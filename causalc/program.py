@@ -23,6 +23,7 @@ class Program:
     """A compiled query: ``plan``, ``source`` and ``estimand``; ``fit`` trains it, ``exact`` computes with it."""
 
     compiled: Compiled = field(repr=False)
+    base: Path | None = None  # what paths of pretrained models are relative to
     _module: list[types.ModuleType] = field(default_factory=list, repr=False)
 
     @property
@@ -87,8 +88,11 @@ class Program:
     def fit(self, data: Any, **options: Any) -> Sampler:
         """Train on ``data`` (pandas or pyarrow table, mapping of arrays, or a path); resumes from ``store``.
 
-        Options: ``store`` (folder), ``seed``, ``device``, ``budget`` (seconds), ``progress``.
+        Options: ``store`` (folder), ``seed``, ``device``, ``budget`` (seconds), ``progress``; ``callables``, the
+        functions that ``pretrained(callable = ...)`` names.
         """
+        if self.base is not None:
+            options = {"base": self.base, **options}
         return Sampler(self, self.module.train(data, **options))
 
     def __str__(self) -> str:

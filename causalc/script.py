@@ -15,6 +15,7 @@ from causalc.compiler.graph import Graph
 from causalc.compiler.identify import NotIdentifiable
 from causalc.compiler.kinds import Kind
 from causalc.compiler.pipeline import compile_estimands
+from causalc.compiler.pretrained import check_pretrained
 from causalc.compiler.view import Spec
 from causalc.errors import CausalcError
 from causalc.estimates import Estimate, plan_estimates
@@ -201,7 +202,12 @@ def compile_script(path: str | Path, strategy: str | None = None) -> Job:
     if estimands:
         title = f"Compiled from {source.name}."
         program = Program(
-            compile_estimands(estimands, checked.graph, schema, models, chosen, title)
+            compile_estimands(estimands, checked.graph, schema, models, chosen, title),
+            source.parent,
+        )
+        compiled = program.compiled
+        check_pretrained(
+            script, models, checked.schema, checked.graph, compiled.plan, source.parent
         )
     return Job(
         source,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import abc
+from collections.abc import Iterator
 from dataclasses import replace
 
 from causalc.compiler import declaration_messages as d
 from causalc.compiler import messages as m
+from causalc.compiler import pretrained_messages as p
 from causalc.compiler.check_values import check_value
 from causalc.compiler.checked import CheckedData
 from causalc.compiler.families import (
@@ -27,13 +29,15 @@ from causalc.grammar.tree import (
     ModelStatement,
     Name,
     Parameter,
+    Sequence,
     Symbol,
     TrainStatement,
+    Value,
     VarStatement,
 )
 
 
-def check_variables(statements: Sequence[VarStatement], scope: Scope) -> None:
+def check_variables(statements: abc.Sequence[VarStatement], scope: Scope) -> None:
     """Check the ``var`` statements; ``scope.kinds`` learns the kinds."""
     scope.once("the variable", (name for s in statements for name in s.names))
     for statement in statements:
@@ -49,7 +53,7 @@ def check_variables(statements: Sequence[VarStatement], scope: Scope) -> None:
 # ---- data
 
 
-def check_data(statements: Sequence[DataStatement], scope: Scope) -> Iterator[CheckedData]:
+def check_data(statements: abc.Sequence[DataStatement], scope: Scope) -> Iterator[CheckedData]:
     """Check the ``data`` statements."""
     scope.once("the data set", (s.name for s in statements))
     for statement in statements:
@@ -116,7 +120,7 @@ def _columns(statement: DataStatement, scope: Scope) -> tuple[str | None, dict[s
 # ---- models and training
 
 
-def check_models(statements: Sequence[ModelStatement], scope: Scope) -> dict[str, Call]:
+def check_models(statements: abc.Sequence[ModelStatement], scope: Scope) -> dict[str, Call]:
     """Check the ``model`` statements; bare words among their options become strings."""
     scope.once("the model of", (s.variable for s in statements))
     for statement in statements:
@@ -131,7 +135,9 @@ def _family(statement: ModelStatement, scope: Scope) -> None:
     if family is None:
         scope.say(d.UnknownFamily(call.name_span, call.name, tuple(FAMILIES)))
         return
-    if call.args:
+    if call.name == "pretrained":
+        _pretrained(statement, scope)
+    elif call.args:
         example = next(iter(family.options)) + "=..."
         scope.say(d.Unnamed(call.args[0].span, call.name, example))
     scope.check_options(f"`{call.name}`", call.options, call.option_spans, family.options)
@@ -146,19 +152,44 @@ def _family(statement: ModelStatement, scope: Scope) -> None:
             scope.say(d.UnfitBackbone(value.span, str(_word(value)), name, str(kind)))
 
 
+def _pretrained(statement: ModelStatement, scope: Scope) -> None:
+    """Check what is bound, and that its inputs are variables, each once."""
+    call, options = statement.family, dict(statement.family.options)
+    folders = [
+        a for a in call.args if isinstance(a, Literal) and isinstance(a.value, str) and a.value
+    ]
+    if len(call.args) != len(folders) or len(folders) + ("callable" in options) != 1:
+        scope.say(p.PretrainedSource(call.span))
+    listed = options.get("inputs")
+    seen: set[str] = set()
+    for item in listed.items if isinstance(listed, Sequence) else ():
+        name = Name(str(_word(item)), getattr(item, "span", NOWHERE))
+        if name.text == statement.variable.text:
+            scope.say(p.OwnInput(name.span, name.text))
+        elif scope.is_variable(name, "place in a model") and name.text in seen:
+            scope.say(p.RepeatedInput(name.span, name.text))
+        seen.add(name.text)
+
+
 def _word(value: object) -> object:
     return value.text if isinstance(value, Symbol) else getattr(value, "value", None)
 
 
 def _without_symbols(call: Call) -> Call:
-    options = tuple(
-        (name, Literal(value.text, value.span) if isinstance(value, Symbol) else value)
-        for name, value in call.options
-    )
+    options = tuple((name, _literal(value)) for name, value in call.options)
     return replace(call, options=options)
 
 
-def check_train(statements: Sequence[TrainStatement], scope: Scope) -> dict[str, object]:
+def _literal(value: Value) -> Value:
+    match value:
+        case Symbol(text, span):
+            return Literal(text, span)
+        case Sequence(items, span):
+            return Sequence(tuple(map(_literal, items)), span)
+    return value
+
+
+def check_train(statements: abc.Sequence[TrainStatement], scope: Scope) -> dict[str, object]:
     """Check the ``train`` block; its options as plain values."""
     for extra in statements[1:]:
         scope.say(m.SecondTrain(extra.span, statements[0].span))

@@ -38,7 +38,12 @@ class Wholes:
     """A list of whole numbers of at least 1."""
 
 
-Rule = Number | Choice | Text | Wholes
+@dataclass(frozen=True, slots=True)
+class Names:
+    """A list of variables."""
+
+
+Rule = Number | Choice | Text | Wholes | Names
 Rules = Mapping[str, Rule]
 
 COUNT = Number(low=1, whole=True)
@@ -83,6 +88,18 @@ FAMILIES: Mapping[str, Family] = {
     "flow": Family(("integer", "real", "vector"), {**NETWORK, "bins": COUNT}),
     "vae": Family(None, {**NETWORK, "latent": COUNT}),
     "gan": Family(("image", "integer", "real", "vector"), {**NETWORK, "latent": COUNT}),
+    "pretrained": Family(
+        None,
+        {
+            "callable": Text(),
+            "version": Text(),
+            "inputs": Names(),
+            "evaluations": COUNT,
+            "steps": COUNT,
+            "lr": POSITIVE,
+            "batch": COUNT,
+        },
+    ),
 }
 IMAGE_BACKBONES = ("unet", "patches")
 SOURCES: Mapping[str, Rules] = {
@@ -128,6 +145,12 @@ def accepts(rule: Rule, value: Value) -> bool:
                 and bool(value.items)
                 and all(accepts(COUNT, item) for item in value.items)
             )
+        case Names():
+            return (
+                isinstance(value, Sequence)
+                and bool(value.items)
+                and all(_word(item) for item in value.items)
+            )
         case _:
             assert_never(rule)
 
@@ -149,6 +172,8 @@ def describe(rule: Rule) -> str:
             return "a string"
         case Wholes():
             return "a list of whole numbers, such as [16, 32]"
+        case Names():
+            return "a list of variables, such as [X, Z]"
         case _:
             assert_never(rule)
 

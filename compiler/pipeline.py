@@ -10,6 +10,7 @@ from causalc.compiler.graph import Graph
 from causalc.compiler.lower import Lowering
 from causalc.compiler.passes import PASSES
 from causalc.compiler.plan import Fit, Plan, verify
+from causalc.compiler.pretrained import specs_of
 from causalc.compiler.view import Spec, View
 from causalc.compiler.view import make as view_of
 from causalc.errors import CausalcError
@@ -66,7 +67,15 @@ def compile_estimands(
     from causalc import __version__
 
     title = title or "Sample from " + "; ".join(e.question.text for e in chosen.values()) + "."
-    view = view_of(plan, schema, models or {}, texts, title, f"Graph: {_edges(graph)}", __version__)
+    view = view_of(
+        plan,
+        schema,
+        specs_of(plan, models or {}),
+        texts,
+        title,
+        f"Graph: {_edges(graph)}",
+        __version__,
+    )
     return Compiled(graph, schema, chosen, plan, view, strategy)
 
 

@@ -104,7 +104,7 @@ def comment(text: str) -> str:
 class Writer:
     """Writes the statements of one program; every model and column gets one identifier."""
 
-    def __init__(self, plan: Plan, models: Mapping[str, Spec]) -> None:
+    def __init__(self, plan: Plan, models: Mapping[int, Spec]) -> None:
         self.plan = plan
         self.specs = models
         self.names = Namespace()
@@ -165,7 +165,7 @@ class Writer:
             case Fit(targets, inputs, data, propensity):
                 what = f"P({', '.join(targets)}{' | ' + ', '.join(inputs) if inputs else ''})"
                 parts = [f"{_list(targets)},", f"given={_list(inputs)},", f"on={self.of(data)},"]
-                spec = self.specs.get(targets[0])
+                spec = self.specs.get(number)
                 if spec is not None:
                     parts.append(f"model={spec},")
                 if propensity:
@@ -305,13 +305,13 @@ def _fold(text: str) -> list[str]:
 def make(
     plan: Plan,
     schema: Mapping[str, Spec | None],
-    models: Mapping[str, Spec],
+    models: Mapping[int, Spec],
     estimands: Sequence[str],
     title: str,
     graph: str,
     version: str,
 ) -> View:
-    """The view of a whole program."""
+    """The view of a whole program; ``models`` are those that the user chose, by operation."""
     writer = Writer(plan, models)
     used = next((op.columns for op in plan.operations if isinstance(op, Observed)), ())
     inputs = [v for network in plan.networks for v in network.inputs]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         real,
         vector,
     )
-    from causalc.runtime.specs import diffusion, flow, gan, mixture, softmax, table, vae
+    from causalc.runtime.specs import diffusion, flow, gan, mixture, pretrained, softmax, table, vae
 
 _HOMES = {
     "program": ("FREE", "Draw", "Input", "Models", "Query", "Row", "Run", "sampling", "start"),
@@ -39,7 +39,7 @@ _HOMES = {
         "real",
         "vector",
     ),
-    "specs": ("diffusion", "flow", "gan", "mixture", "softmax", "table", "vae"),
+    "specs": ("diffusion", "flow", "gan", "mixture", "pretrained", "softmax", "table", "vae"),
     "image_files": ("folder",),
     "command": ("main",),
 }
@@ -67,6 +67,7 @@ __all__ = [
     "mixture",
     "ordinal",
     "policy",
+    "pretrained",
     "real",
     "sampling",
     "softmax",

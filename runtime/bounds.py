@@ -30,9 +30,9 @@ def check(family: str, folder: Path) -> None:
     if not isinstance(config, dict):
         raise CausalcError(f"{folder / 'config.json'}: missing or damaged.")
     if family in _MODULES:
-        _compare(_module(family, config), folder / "model.safetensors")
+        compare(_module(family, config), folder / "model.safetensors")
     elif family == "diffusion":
-        _compare(_denoiser(config, folder), folder / "denoiser" / _WEIGHTS)
+        compare(_denoiser(config, folder), folder / "denoiser" / _WEIGHTS)
         scale = config["data_scale"]
         if not isinstance(scale, list) or len(scale) > _WIDEST:
             raise CausalcError(f"{folder / 'config.json'}: no scale of the data.")
@@ -95,8 +95,11 @@ def _small(depth: int, *widths: int) -> None:
         raise CausalcError(f"a network of depth {depth} and widths {widths} is out of bounds.")
 
 
-def _compare(make: Callable[[], nn.Module], path: Path) -> None:
-    """Compare a network's weights with those of a file, by the header of each alone."""
+def compare(make: Callable[[], nn.Module], path: Path) -> None:
+    """Compare a network's weights with those of a file, by the header of each alone.
+
+    Raises CausalcError where they differ in name or shape; neither is read into memory.
+    """
     with torch.device("meta"):
         wanted = {name: list(value.shape) for name, value in make().state_dict().items()}
     with safe_open(path, "pt") as file:

@@ -26,6 +26,9 @@ def main(doc: str | None, train: Callable[..., Any], queries: Mapping[str, Query
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--store", default=".causalc", help="folder of trained models")
+    parser.add_argument(
+        "--base", default=".", help="folder that paths of pretrained models start from"
+    )
     parser.add_argument("--out", help="csv file; without it the first rows are printed")
     arguments = parser.parse_args()
     try:
@@ -57,7 +60,8 @@ def _run(arguments: argparse.Namespace, train: Callable[..., Any], query: Query)
     out = Path(arguments.out) if arguments.out else None
     if out is not None:
         writable(out)  # before anything is trained
-    models = train(Path(arguments.data), store=arguments.store, seed=arguments.seed)
+    options = {"store": arguments.store, "seed": arguments.seed, "base": arguments.base}
+    models = train(Path(arguments.data), **options)
     frame = query.sample(models, arguments.n, seed=arguments.seed, **values)
     if out is None:
         sys.stdout.write(frame.head(20).to_string() + "\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -152,8 +152,12 @@ class Rows:
         )
 
 
-def load_model(folder: Path, device: str) -> Model:
+def load_model(
+    folder: Path, device: str, functions: Mapping[str, Callable[..., Any]] | None = None
+) -> Model:
     """Read a model written by ``save``. Raises CausalcError if it is not one.
+
+    ``functions`` are those of the host program that such models may be bound to, by name.
 
     The folder may come from a stranger: classes come from closed lists, sizes are checked before
     anything is built (see ``bounds``), and whatever else is wrong with it is the folder's fault.
@@ -162,6 +166,10 @@ def load_model(folder: Path, device: str) -> Model:
         config = read_json(folder / "config.json")
         if config["type"] == "rows":
             return _load_rows(folder, config)
+        if config["type"] == "pretrained":
+            from causalc.runtime.binding import reopened
+
+            return reopened(folder, config, device, functions or {})
         if config["type"] != "conditional":
             raise KeyError(config["type"])
         encoders = {name: Encoder.from_json(value) for name, value in config["encoders"].items()}
@@ -273,7 +281,11 @@ class Models(Mapping[str, Model]):
         put_text(root / "models.json", sealed(config))
 
     @staticmethod
-    def load(folder: str | Path, device: str = "auto") -> Models:
+    def load(
+        folder: str | Path,
+        device: str = "auto",
+        callables: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> Models:
         """Read what ``save`` wrote, after checking every file."""
         root = Path(folder)
         config = read_json(root / "models.json")
@@ -295,7 +307,7 @@ class Models(Mapping[str, Model]):
             if not _MODEL.fullmatch(str(place)) or path.is_symlink():
                 raise CausalcError(f"{root}: models.json names {place!r}, outside the folder.")
             verify(path)
-            models[name] = load_model(path, pick_device(device))
+            models[name] = load_model(path, pick_device(device), callables)
         return Models(models, schema, seed, findings)
 
 

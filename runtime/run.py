@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from causalc.errors import CausalcError
-from causalc.runtime import datasets, stored
+from causalc.runtime import binding, datasets, stored
 from causalc.runtime import weights as weighting
+from causalc.runtime.binding import Pretrained
 from causalc.runtime.checkpoint import EVERY, Checkpoints
 from causalc.runtime.data import Columns, load
 from causalc.runtime.datasets import Dataset
@@ -36,6 +37,8 @@ _WIDE = 8  # numbers
 _TIMES = 4  # generated rows for each observed one, where drawing them is cheap
 
 Network = Callable[[Any], Mapping[str, Any]]
+Made = Conditional | Pretrained | Propensity
+Make = Callable[[Setting, Report], Made]
 
 
 class Run:
@@ -45,7 +48,8 @@ class Run:
     called for. ``budget`` is the most seconds of training for each model; by default the number of
     steps is set by the kinds of variable. ``smooth`` averages uneven weights over what a fit does
     not see (see ``smoothing``); without it they are used as they are. A stage in training keeps its
-    state in a store that was named every ``save_every`` seconds and when a signal stops it.
+    state in a store that was named every ``save_every`` seconds and when a signal stops it. Folders of
+    pretrained models are relative to ``base``, their functions are in ``callables`` by name.
     """
 
     def __init__(
@@ -61,6 +65,8 @@ class Run:
         smooth: bool = True,
         progress: bool = True,
         save_every: float = EVERY,
+        base: str | Path = ".",
+        callables: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
         _check_options(seed, budget, truncate, save_every)
         self.store = store if isinstance(store, Store) else Store(store)
@@ -75,6 +81,7 @@ class Run:
         self._smooth, self._save_every = smooth, save_every
         self.diagnostics: list[str] = list(self._columns.findings)
         self._stages: list[str] = []
+        self._base, self._callables = Path(base), dict(callables or {})
 
     def observed(self, columns: Sequence[str]) -> Dataset:
         """Return the observed rows of these columns."""
@@ -97,7 +104,21 @@ class Run:
         names = tuple(targets), tuple(given)
         _check_columns(on, (*names[0], *names[1]))
         shape = shape_of(self._columns, *names)
+        if model is not None and model.family == "pretrained":
+            return self._pretrained(shape, on, model)
         key = self._key("fit", shape, on, model, purpose)
+        train = fit_propensity if purpose == "propensity" else fit_conditional
+
+        def make(setting: Setting, report: Report) -> Made:
+            weights = _weights(on, shape, setting, report)
+            return train(key, on.columns, weights, shape, model, setting, report)
+
+        return self._stage(key, shape, on, purpose, make)
+
+    def _stage(
+        self, key: str, shape: Shape, on: Dataset, purpose: str, make: Make
+    ) -> Model | Propensity:
+        """Return a finished stage from the store, or make it and put it there."""
         self._stages.append(key)
         found = self.store.find(key)
         if found is not None:
@@ -111,26 +132,35 @@ class Run:
             found = self.store.find(key)  # the other run may have finished it
             if found is not None:
                 return self._reopen(found, purpose)
-            return self._train(key, shape, on, model, purpose, report)
+            return self._train(key, shape, on, purpose, make, report)
+
+    def _pretrained(self, shape: Shape, on: Dataset, spec: ModelSpec) -> Model:
+        """Return a model that somebody else trained; trained further where ``steps`` says so."""
+        found = binding.bound(shape, spec, on.columns, self._base, self.device, self._callables)
+        if not spec.get("steps", 0):
+            return found
+        key = self._key("tune", found.shape, on, spec, found.key)
+
+        def make(setting: Setting, report: Report) -> Made:
+            return binding.tuned(found, key, on.columns, spec, setting, report)
+
+        return self._stage(key, shape, on, "sample", make)  # type: ignore[return-value]
 
     def _train(
         self,
         key: str,
         shape: Shape,
         on: Dataset,
-        model: ModelSpec | None,
         purpose: str,
+        make: Make,
         report: Report,
     ) -> Model | Propensity:
         start, cpu = time.monotonic(), time.process_time()
         states = Checkpoints(self.store.partial(key), self._save_every, report.line)
         kept = None if self.store.temporary else states
         setting = Setting(derive(self.seed, key), self.device, self._budget, kept)
-        train = fit_propensity if purpose == "propensity" else fit_conditional
-        made: Conditional | Propensity
         try:
-            weights = _weights(on, shape, setting, report)
-            made = train(key, on.columns, weights, shape, model, setting, report)
+            made = make(setting, report)
         except Diverged as error:
             raise Diverged(_about(shape, f"{error} {_cause(on.columns, shape)}")) from error
         except CausalcError as error:
@@ -344,7 +374,7 @@ def _about(shape: Shape, line: str) -> str:
     return line if str(shape) in line else f"{shape}: {line}"
 
 
-def _write(folder: Path, made: Conditional | Propensity, report: Report) -> None:
+def _write(folder: Path, made: Made, report: Report) -> None:
     made.save(folder)
     lines = "".join(json.dumps(point) + "\n" for point in report.curve)
     (folder / "curve.jsonl").write_text(lines)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from causalc.errors import CausalcError
 from causalc.runtime.schema import near
 
-Option = int | float | str | bool | tuple[int, ...]
+Option = int | float | str | bool | tuple[int, ...] | tuple[str, ...]
 
 _Rules = dict[str, str | tuple[str, ...]]
 
 _POSITIVE = "a number above 0"
 _WHOLE = "a whole number of at least 1"
+_STRING = "a string"
 _NEURAL: _Rules = {
     "steps": _WHOLE,
     "lr": _POSITIVE,
@@ -40,6 +41,16 @@ _OPTIONS: dict[str, _Rules] = {
     "flow": {**_NEURAL, "bins": _WHOLE},
     "vae": {**_NEURAL, "latent": _WHOLE},
     "gan": {**_NEURAL, "latent": _WHOLE},
+    "pretrained": {
+        "folder": _STRING,
+        "callable": _STRING,
+        "version": _STRING,
+        "inputs": "a tuple of variables",
+        "evaluations": _WHOLE,
+        "steps": _WHOLE,
+        "lr": _POSITIVE,
+        "batch": _WHOLE,
+    },
 }
 FAMILIES = tuple(_OPTIONS)
 
@@ -98,6 +109,11 @@ def _check(family: str, name: str, value: Option, rule: str | tuple[str, ...]) -
         good, wanted = whole and int(value) >= 1, rule  # type: ignore[arg-type]
     elif rule == _POSITIVE:
         good, wanted = number and 0 < float(value) < float("inf"), rule  # type: ignore[arg-type]
+    elif rule == _STRING:
+        good, wanted = isinstance(value, str) and bool(value), rule
+    elif rule.startswith("a tuple"):
+        names = value if isinstance(value, tuple) else ()
+        good, wanted = bool(names) and all(isinstance(name, str) for name in names), rule
     elif rule.startswith("a list"):
         items = value if isinstance(value, tuple) else ()
         good, wanted = bool(items) and all(type(i) is int and i >= 1 for i in items), rule
@@ -164,6 +180,17 @@ def gan(**options: Option) -> ModelSpec:
     Options: latent (numbers of noise) and those of ``softmax``.
     """
     return _spec("gan", options)
+
+
+def pretrained(folder: str = "", **options: Option) -> ModelSpec:
+    """A model that somebody else trained: a diffusers pipeline or a classifier in a folder, or a function.
+
+    Options: callable (the name of a function given to ``fit``) with its version, inputs (in the order in which the
+    model reads them), evaluations (of the network, a picture), and to train a pipeline further: steps, lr, batch.
+    """
+    if bool(folder) == bool(options.get("callable")):
+        raise CausalcError("pretrained() takes one model: a folder, or callable=.")
+    return _spec("pretrained", {**({"folder": folder} if folder else {}), **options})
 
 
 MAKERS = {

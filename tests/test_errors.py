@@ -10,16 +10,23 @@ from causalc.compiler.check_support import check_support
 from causalc.errors import CausalcError
 from causalc.explanations import VERDICT, examples, messages, page, pages
 from causalc.grammar import LanguageError, parse_file
+from causalc.script import compile_script
 
 CORPUS = Path(__file__).parent / "golden" / "errors"
 SCRIPTS = sorted(CORPUS.glob("*.causal"))
 
 
+def refused(path: Path) -> None:
+    """Read a script up to the program it makes; raises what is wrong with it."""
+    script = parse_file(path)
+    check_support(script, check(script))
+    compile_script(path)
+
+
 def message_of(path: Path) -> str:
     """What a user is told about a script, under its bare file name."""
     with pytest.raises(CausalcError) as caught:
-        script = parse_file(path)
-        check_support(script, check(script))
+        refused(path)
     return str(caught.value).replace(str(path), path.name) + "\n"
 
 
@@ -52,8 +59,7 @@ def collected() -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for path in SCRIPTS:
         try:
-            script = parse_file(path)
-            check_support(script, check(script))
+            refused(path)
         except LanguageError as error:
             text = path.read_text(encoding="utf-8")
             for message in error.messages:
