@@ -15,7 +15,6 @@ from causalc.compiler.graph import Graph
 from causalc.compiler.identify import NotIdentifiable
 from causalc.compiler.kinds import Kind
 from causalc.compiler.pipeline import compile_estimands
-from causalc.compiler.pretrained import check_pretrained
 from causalc.compiler.view import Spec
 from causalc.errors import CausalcError
 from causalc.estimates import Estimate, plan_estimates
@@ -205,10 +204,11 @@ def compile_script(path: str | Path, strategy: str | None = None) -> Job:
             compile_estimands(estimands, checked.graph, schema, models, chosen, title),
             source.parent,
         )
-        compiled = program.compiled
-        check_pretrained(
-            script, models, checked.schema, checked.graph, compiled.plan, source.parent
-        )
+        if any(model.name == "pretrained" for model in models.values()):
+            from causalc.compiler.pretrained import check_pretrained  # few scripts need it
+
+            plan = program.compiled.plan
+            check_pretrained(script, models, checked.schema, checked.graph, plan, source.parent)
     return Job(
         source,
         script,

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from causalc.compiler import declaration_messages as d
 from causalc.compiler import messages as m
-from causalc.compiler import pretrained_messages as p
 from causalc.compiler.check_values import check_value
 from causalc.compiler.checked import CheckedData
 from causalc.compiler.families import (
@@ -154,6 +153,8 @@ def _family(statement: ModelStatement, scope: Scope) -> None:
 
 def _pretrained(statement: ModelStatement, scope: Scope) -> None:
     """Check what is bound, and that its inputs are variables, each once."""
+    from causalc.compiler import pretrained_messages as p  # few scripts need them
+
     call, options = statement.family, dict(statement.family.options)
     folders = [
         a for a in call.args if isinstance(a, Literal) and isinstance(a.value, str) and a.value

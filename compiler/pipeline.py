@@ -10,7 +10,6 @@ from causalc.compiler.graph import Graph
 from causalc.compiler.lower import Lowering
 from causalc.compiler.passes import PASSES
 from causalc.compiler.plan import Fit, Plan, verify
-from causalc.compiler.pretrained import specs_of
 from causalc.compiler.view import Spec, View
 from causalc.compiler.view import make as view_of
 from causalc.errors import CausalcError
@@ -70,13 +69,27 @@ def compile_estimands(
     view = view_of(
         plan,
         schema,
-        specs_of(plan, models or {}),
+        _specs_of(plan, models or {}),
         texts,
         title,
         f"Graph: {_edges(graph)}",
         __version__,
     )
     return Compiled(graph, schema, chosen, plan, view, strategy)
+
+
+def _specs_of(plan: Plan, models: Mapping[str, Spec]) -> dict[int, Spec]:
+    """The model that the user chose for each factor, by operation; those of others only where they fit."""
+    found: dict[int, Spec | None] = {}
+    for number in plan.models:
+        factor = plan.operations[number]
+        assert isinstance(factor, Fit)
+        spec = found[number] = models.get(factor.targets[0])
+        if spec is not None and spec.name == "pretrained":
+            from causalc.compiler.pretrained import bound  # few scripts need it
+
+            found[number] = bound(spec, plan, factor)
+    return {number: spec for number, spec in found.items() if spec is not None}
 
 
 def plan_of(

@@ -23,17 +23,6 @@ from causalc.model_folder import Described, Slot, described, misfits
 NAME = "pretrained"
 
 
-def specs_of(plan: Plan, models: Mapping[str, Spec]) -> dict[int, Spec]:
-    """The model that the user chose for each factor, by operation; those of others only where they fit."""
-    found: dict[int, Spec | None] = {}
-    for number in plan.models:
-        factor = plan.operations[number]
-        assert isinstance(factor, Fit)
-        spec = models.get(factor.targets[0])
-        found[number] = bound(spec, plan, factor) if spec and spec.name == NAME else spec
-    return {number: spec for number, spec in found.items() if spec is not None}
-
-
 def bound(spec: Spec, plan: Plan, factor: Fit) -> Spec | None:
     """The spec with its inputs written out where the model stands for this factor, else ``None``."""
     options = dict(spec.options)
