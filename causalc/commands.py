@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from causalc.each_graph import PATH, SCRIPT, chosen, each_graph
 from causalc.errors import CausalcError
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from causalc.program import Program
     from causalc.script import Job
 
-SCRIPT = click.argument("script", type=click.Path(path_type=Path))
 STRATEGY = click.option("--strategy", help="auto, generate or reweight (line 7 of the algorithm).")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
+
 GRAPH = click.option(
     "--graph",
     "edges",
@@ -32,10 +33,10 @@ GRAPH_FILES = (".dag", ".dot", ".gv", ".gml", ".causal", ".txt")
 
 
 def compiled(script: Path, strategy: str | None = None) -> Job:
-    """Compile a script; see ``causalc.script.compile_script``."""
+    """Compile a script under the graph at hand; see ``causalc.script.compile_script``."""
     from causalc.script import compile_script
 
-    return compile_script(script, strategy)
+    return compile_script(script, strategy, chosen())
 
 
 def refusals(job: Job) -> int:
@@ -60,7 +61,7 @@ def _graph(edges: str) -> Graph:
 
 def _graph_file(path: Path) -> Graph:
     from causalc.compiler.graph import Graph
-    from causalc.script import load_graph
+    from causalc.reading import load_graph
 
     if path.suffix == ".causal":
         return compiled(path).graph
@@ -108,12 +109,11 @@ def mistakes(error: CausalcError) -> Iterator[dict[str, object]]:
         yield {"code": None, "message": str(error)}
         return
     for message, source in error.found:
-        (line, column), end = (
-            source.line_column(at) for at in (message.span.start, message.span.end)
-        )
+        file, span = source.local(message.span)
+        (line, column), end = (file.line_column(at) for at in (span.start, span.end))
         yield {
             "code": message.code,
-            "file": source.name,
+            "file": file.name,
             "line": line,
             "column": column,
             "end_line": end[0],
@@ -167,6 +167,7 @@ def _advice(job: Job, name: str) -> dict[str, object]:
 
 @click.command()
 @click.argument("script")
+@each_graph
 @GRAPH
 @click.option("--query", help="Show this query of the script only.")
 @click.option(
@@ -262,7 +263,7 @@ def compile(script: Path, out: Path | None, strategy: str | None) -> int:
     """Write program.py, plan.json and one estimand a query."""
     job = compiled(script, strategy)
     if job.program is not None:
-        folder = out or Path("target") / script.stem
+        folder = (out or Path("target") / script.stem) / (job.graph_name or "")
         job.program.write(folder / "program.py")
         (folder / "plan.json").write_text(job.program.plan.to_json() + "\n", encoding="utf-8")
         for name, estimand in job.estimands.items():
@@ -313,6 +314,7 @@ def _show_alternatives(job: Job, as_json: bool) -> None:
 
 @click.command()
 @click.argument("script")
+@each_graph
 @GRAPH
 @click.option("--trials", default=20, show_default=True, type=click.IntRange(min=1))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
@@ -338,7 +340,7 @@ def verify(script: str, edges: str | None, trials: int, seed: int) -> int:
 
 
 @click.command()
-@SCRIPT
+@PATH
 @click.option("-w", "--write", "in_place", is_flag=True, help="Rewrite the file.")
 @click.option("--check", "only_check", is_flag=True, help="Exit 1 if it is not formatted.")
 def fmt(script: Path, in_place: bool, only_check: bool) -> int:
@@ -359,23 +361,24 @@ def fmt(script: Path, in_place: bool, only_check: bool) -> int:
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("script", metavar="PATH", type=click.Path(path_type=Path))
+@each_graph
 @click.option(
     "--to",
     "form",
     type=click.Choice(["text", "dagitty", "dot", "gml", "mermaid", "svg"]),
     default="text",
 )
-def graph(path: Path, form: str) -> int:
+def graph(script: Path, form: str) -> int:
     """Convert a graph file, or the graph of a script, to another format."""
     if form == "svg":
         from causalc.compiler.drawing import draw
 
-        click.echo(draw(_graph_file(path)))
+        click.echo(draw(_graph_file(script)))
         return 0
     from causalc.compiler import convert
 
-    text: str = getattr(convert, f"to_{form}")(_graph_file(path))
+    text: str = getattr(convert, f"to_{form}")(_graph_file(script))
     click.echo(text.rstrip("\n"))
     return 0
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from causalc import __version__
-from causalc.commands import JSON, SCRIPT, STRATEGY, compiled, print_json, refusals, verdicts
+from causalc.commands import JSON, STRATEGY, compiled, print_json, refusals, verdicts
+from causalc.each_graph import SCRIPT
 from causalc.errors import CausalcError
+from causalc.reading import apart
 
 if TYPE_CHECKING:
     from causalc.execute import Trained
@@ -200,7 +202,7 @@ def run(
             click.echo(line)
     _answer(trained, draws, seed, done, as_json)
     if page is not None:
-        _reported(trained, page, draws)
+        _reported(trained, apart(page, job.graph_name), draws)
     if not (job.samples or job.estimates or job.checks):
         click.echo(f"trained; {script} has no sample, estimate or check to do", err=True)
     if job.options.get("bootstrap") and not job.estimates:
@@ -214,7 +216,7 @@ def _answer(
     """Estimates and checks, as text or all of the run as JSON."""
     from dataclasses import asdict
 
-    from causalc.estimates import table_of
+    from causalc.estimates_table import table_of
 
     answers = trained.estimates(draws, seed)
     findings = trained.checks(seed)
@@ -252,7 +254,7 @@ def report(
 ) -> int:
     """Write one HTML file on the script: what was asked, how it was answered, what came out."""
     job = compiled(script, strategy)
-    path = out or Path("target") / script.stem / "report.html"
+    path = apart(out or Path("target") / script.stem / "report.html", job.graph_name)
     if job.program is None and job.refused:
         return _hedges(job, path)
     _reported(_train(job, data, store, quiet, **given), path)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal as OneOf
 
 from causalc.advice import advice
 from causalc.compiler.answer import Question, solve
-from causalc.compiler.check import check
+from causalc.compiler.check import check_each
 from causalc.compiler.check_support import check_support
 from causalc.compiler.checked import CheckedScript
 from causalc.compiler.families import CHECKS, FAMILIES, SOURCES
@@ -25,6 +25,7 @@ from causalc.compiler.remedies import Diagram
 from causalc.errors import CausalcError
 from causalc.grammar import LanguageError, Source, Span, parse
 from causalc.grammar.printer import call_text, name_text
+from causalc.grammar.shape import MOMENTS
 from causalc.grammar.source import NOWHERE
 from causalc.grammar.tree import (
     DataStatement,
@@ -38,9 +39,11 @@ from causalc.grammar.tree import (
     Script,
     Statement,
 )
+from causalc.reading import included, load_graph
 
 KEYWORDS = {
     "graph": '`graph { X -> Y; X <-> Y }` or `graph "file"`: causes `->`, latent common causes `<->`.',
+    "include": '`include "file.causal"`: the statements of another file, in the folder of this one or below.',
     "latent": "`latent U`: a variable that is never measured.",
     "var": "`var X, Y : kind`: what values a variable takes.",
     "data": '`data rows = csv("rows.csv")`: the table to train on.',
@@ -48,6 +51,7 @@ KEYWORDS = {
     "train": "`train { seed = 0 }`: how to train.",
     "query": "`query name = P(Y | do(X = 1), Z)`: a distribution to sample from.",
     "estimate": "`estimate name = E(Y | do(X = 1)) - E(Y | do(X = 0))`: a number.",
+    "over": "`over X = [0, 1]`, `over X = grid(0, 1, 11)`: the values of what an estimate leaves open.",
     "check": "`check name : positivity, fit`: diagnostics to run.",
     "sample": '`sample name, n = 1000 to "rows.csv"`: rows to draw.',
     "do": "`do(X = 1)`: X is set, whatever would have caused it; `do(X)` leaves the value open.",
@@ -72,6 +76,15 @@ class Mention:
     text: str
     span: Span
     sort: OneOf["variable", "query"]
+
+
+@dataclass(frozen=True, slots=True)
+class Under:
+    """What the checks make of a script under one of its graphs; ``name`` is set where it has several."""
+
+    name: str | None
+    checked: CheckedScript
+    spec: GraphSpec
 
 
 @dataclass(frozen=True)
@@ -99,51 +112,40 @@ class Reading:
         return self._parsed if isinstance(self._parsed, Script) else None
 
     @cached_property
-    def _checked(self) -> tuple[CheckedScript, GraphSpec] | CausalcError:
-        specs: list[GraphSpec] = []
+    def _checked(self) -> list[Under] | CausalcError:
+        """What the checks make of the script with what it includes, under each of its graphs."""
 
+        @cache
         def load(name: str) -> GraphSpec:
-            from causalc.script import load_graph
+            return load_graph(self.folder / name)
 
-            specs.append(load_graph(self.folder / name))
-            return specs[0]
-
-        script = self._parsed
-        if not isinstance(script, Script):
-            return script
+        if not isinstance(self._parsed, Script):
+            return self._parsed
         try:
-            checked = check(script, load)
-            check_support(script, checked)
+            script = included(self._parsed, self.folder)
+            found = check_each(script, load)
+            for checked in found.values():
+                check_support(script, checked)
         except CausalcError as error:
             return error
-        drawn = script.graph
-        assert drawn is not None
-        return checked, drawn.spec or specs[0]
+        specs = (g.spec or load(g.path or "") for g in script.graphs)
+        pairs = zip(found.items(), specs, strict=False)
+        return [Under(name, checked, spec) for (name, checked), spec in pairs]
 
     @cached_property
     def graph(self) -> Graph | None:
-        """The graph over the observed variables, where the script makes sense."""
-        return None if isinstance(self._checked, CausalcError) else self._checked[0].graph
+        """The (first) graph over the observed variables, where the script makes sense."""
+        return None if isinstance(self._checked, CausalcError) else self._checked[0].checked.graph
 
     @cached_property
     def verdicts(self) -> tuple[tuple[Statement, Query, str, bool], ...]:
         """Each query asked: its statement, what there is to say and whether it is identifiable."""
-        script, graph = self.script, self.graph
-        if script is None or graph is None:
+        script, found = self.script, self._checked
+        if script is None or isinstance(found, CausalcError):
             return ()
         asked = [(s, q) for s in script.statements for q in _queries(s)]
-        return tuple((s, q, *self._verdict(q, len(asked))) for s, q in asked)
-
-    def _verdict(self, query: Query, among: int) -> tuple[str, bool]:
-        assert not isinstance(self._checked, CausalcError)
-        checked, spec = self._checked
-        graph = checked.graph
-        try:
-            return solve(Question.of(query), graph).text, True
-        except NotIdentifiable as reason:
-            latents = tuple(v for v in spec.nodes if v not in graph.index)
-            diagram = Diagram(spec.nodes, spec.directed, spec.bidirected, latents)
-            return f"{reason}\n{advice(reason, diagram, among)}", False
+        work = len(asked) * len(found)
+        return tuple((s, q, *_verdict(q, under, work)) for s, q in asked for under in found)
 
     # ---- what is wrong
 
@@ -165,7 +167,8 @@ class Reading:
             return
         for message, source in error.found:
             text = "\n".join(filter(None, (message.headline(), message.remedy())))
-            if source.text != self.source.text:
+            file, _ = source.local(message.span)
+            if file.text != self.source.text:
                 yield Finding(top, f"{source.place(message.span)}: {text}", "error")
             else:
                 yield Finding(message.span, text, "error")
@@ -290,7 +293,7 @@ class Reading:
             (
                 w[0]
                 for w in reversed(list(WORD.finditer(before)))
-                if w[0] in KEYWORDS and w[0] not in ("do", "to")
+                if w[0] in KEYWORDS and w[0] not in ("do", "to", "over")
             ),
             "",
         )
@@ -306,7 +309,7 @@ class Reading:
             case "query", "=":
                 return (("P", "distribution"),)
             case "estimate", "=" | "-" | "+" | "*" | "/":
-                return tuple((k, "moment") for k in ("E", "Var", "Pr"))
+                return tuple((k, "moment") for k in MOMENTS)
         names, queries = self._names(start)
         if statement in ("check", "sample") and before.endswith(statement):
             return tuple((q, "query") for q in queries)
@@ -330,6 +333,18 @@ class Reading:
         return list(dict.fromkeys(plain)), list(dict.fromkeys(queries))
 
 
+def _verdict(query: Query, under: Under, among: int) -> tuple[str, bool]:
+    """What there is to say on a query under a graph, and whether it is identifiable there."""
+    graph, spec = under.checked.graph, under.spec
+    where = f"in {under.name}: " if under.name else ""
+    try:
+        return where + solve(Question.of(query), graph).text, True
+    except NotIdentifiable as reason:
+        latents = tuple(v for v in spec.nodes if v not in graph.index)
+        diagram = Diagram(spec.nodes, spec.directed, spec.bidirected, latents)
+        return f"{where}{reason}\n{advice(reason, diagram, among)}", False
+
+
 def _markdown(query: Query, text: str, good: bool) -> str:
     if good:
         return f"`{query}` is identifiable\n```\n= {text}\n```"
@@ -347,14 +362,14 @@ def _mentions(statement: Statement) -> Iterator[Mention]:
     """The names in a statement; those of data sets and diagnostics are neither variables nor queries."""
     sort = type(statement).__name__
     own: Name | None = None
-    if sort in ("QueryStatement", "EstimateStatement", "DataStatement"):
+    if sort in ("QueryStatement", "EstimateStatement", "DataStatement", "GraphStatement"):
         own = statement.name  # type: ignore[union-attr]
     elif sort in ("CheckStatement", "SampleStatement"):
         own = statement.query  # type: ignore[union-attr, assignment]
     for node in _walk(statement):
         if isinstance(node, Name) and node.span != NOWHERE:
             if node is own:
-                if sort != "DataStatement":
+                if sort not in ("DataStatement", "GraphStatement"):
                     yield Mention(node.text, node.span, "query")
             elif sort != "CheckStatement":
                 yield Mention(node.text, node.span, "variable")

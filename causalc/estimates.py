@@ -1,59 +1,60 @@
 """``estimate`` statements: the queries whose samples answer them, and their values with standard errors.
 
-Every moment of an estimate is a mean over draws, so an estimate is a smooth function of means, and its
-Monte-Carlo error follows from the row-wise influence of each draw (the delta method). Moments of one estimate
-are drawn with the same noise, which the influence accounts for: a contrast is paired, row by row.
+Moments of one estimate are drawn with the same noise, which their influence accounts for: a contrast is paired,
+row by row. So are the lines of a table over what an estimate leaves open.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, assert_never
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, assert_never
 
-from causalc.compiler.check_questions import moments
+from causalc.compiler.check_estimates import MOST_POINTS, moments, open_variables
 from causalc.compiler.checked import CheckedEstimate
 from causalc.compiler.kinds import plain
 from causalc.errors import CausalcError
-from causalc.grammar.printer import expression_text, policy_text, predicate_text
-from causalc.grammar.tree import (
-    Arithmetic,
-    Assignment,
-    Expression,
-    Literal,
-    Moment,
-    Predicate,
-    Query,
-)
+from causalc.grammar.printer import expression_text, policy_text
+from causalc.grammar.tree import Arithmetic, Assignment, Expression, Literal, Moment, Query
+from causalc.moments import Mean, Table, joined, moment_of
 
 if TYPE_CHECKING:
-    import numpy as np
+    from causalc.runtime.data import Columns
+    from causalc.runtime.schema import Schema
 
-    from causalc.runtime.schema import Kind, Schema
-
-Column = Any
-Table = Mapping[str, Column]
 Draw = Callable[[str, Mapping[str, object]], Table]
 """Samples of a query by name, given the values of its open variables: one column a variable."""
+Point = tuple[tuple[str, object], ...]
+"""A value for each variable that an estimate leaves open."""
+FEW = 12  # a variable with no more values than this is taken at each of them
+SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)  # and any other at these quantiles of the data
 
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """Where the samples for a moment come from: a query, and the values of its open variables."""
+    """Where the samples for a moment come from: a query, and the values of its variables.
+
+    ``open`` are those of its variables that the estimate leaves open too.
+    """
 
     query: str
     values: tuple[tuple[str, object], ...]
+    open: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """An estimate and, for each of its moments from left to right, where its samples come from."""
+    """An estimate and, for each of its moments from left to right, where its samples come from.
+
+    ``over`` states values of what it leaves open.
+    """
 
     name: str
     expression: Expression
     sources: tuple[Draws, ...]
+    over: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
 
     @property
     def queries(self) -> tuple[str, ...]:
@@ -71,7 +72,8 @@ class Answer:
     """The value of an estimate; ``error`` is the Monte-Carlo standard error of ``draws`` draws alone.
 
     ``value`` is NaN where the expression divides by zero. ``refit_error`` is the standard deviation over
-    refits on resampled rows, where these were asked for.
+    refits on resampled rows, where these were asked for, and ``interval`` the 95 % interval that follows.
+    ``at`` says for which values of what is left open.
     """
 
     name: str
@@ -81,15 +83,19 @@ class Answer:
     draws: int
     notes: tuple[str, ...] = ()
     refit_error: float | None = None
+    interval: tuple[float, float] | None = None
+    at: Point = ()
 
     def to_json(self) -> dict[str, object]:
         """As JSON has it: null where there is no number."""
         return {
             "name": self.name,
             "expression": self.text,
+            **({"at": dict(self.at)} if self.at else {}),
             "value": _finite(self.value),
             "monte_carlo_standard_error": _finite(self.error),
             "refit_standard_error": _finite(self.refit_error),
+            "interval_95": self.interval and [_finite(end) for end in self.interval],
             "draws": self.draws,
             "notes": list(self.notes),
         }
@@ -123,8 +129,9 @@ def plan_estimates(
                 named[_key(query)], extra[name] = name, query
             values = [(a.name.text, a.value) for a in (*moment.do, *moment.given)]
             given = tuple((name, plain(value)) for name, value in values if value is not None)
-            sources.append(Draws(named[_key(query)], given))
-        made.append(Estimate(estimate.name, estimate.expression, tuple(sources)))
+            free = tuple(name for name, value in values if value is None)
+            sources.append(Draws(named[_key(query)], given, free))
+        made.append(Estimate(estimate.name, estimate.expression, tuple(sources), estimate.over))
     return tuple(made), extra
 
 
@@ -152,185 +159,111 @@ def _fresh(stem: str, extra: Mapping[str, Query], taken: set[str]) -> str:
     return name
 
 
+# ---- where
+
+
+def points(estimate: Estimate, data: Callable[[], Columns]) -> tuple[Point, ...]:
+    """Each combination of the values of what an estimate leaves open; one empty one where that is nothing.
+
+    Values that the script does not state are all levels, or numbers that the data have.
+    Raises ``CausalcError`` where these are too many.
+    """
+    names = open_variables(estimate.expression)
+    values = [estimate.over.get(name) or _usual(name, data()) for name in names]
+    count = math.prod(map(len, values))
+    if count > MOST_POINTS:
+        raise CausalcError(
+            f"{estimate.name}: this table would have {count:,} lines; state fewer values: "
+            f"over {names[0]} = [...]"
+        )
+    return tuple(tuple(zip(names, each, strict=True)) for each in itertools.product(*values))
+
+
+def _usual(name: str, data: Columns) -> tuple[object, ...]:
+    import numpy as np
+
+    kind = data.schema[name]
+    if kind.discrete:
+        return tuple(kind.levels)
+    if kind.shape:
+        raise CausalcError(
+            f"the data give `{name}` as {kind}, which has no levels to go through; set it to a value"
+        )
+    column = np.asarray(data[name])
+    distinct = np.unique(column)
+    if len(distinct) > FEW:
+        distinct = np.unique(np.quantile(column, SHARES, method="inverted_cdf"))
+    return tuple(v.item() for v in distinct)
+
+
 # ---- values
 
 
-@dataclass(frozen=True, slots=True)
-class _Mean:
-    """A number computed from draws, and the influence of every draw on it, ``(n,)`` or zero."""
-
-    value: float
-    influence: np.ndarray | float
-    notes: tuple[str, ...] = ()
-
-
-def evaluate(estimate: Estimate, draw: Draw, schema: Schema, draws: int) -> Answer:
-    """Compute an estimate from ``draws`` rows of each of its queries.
+def evaluate(estimate: Estimate, draw: Draw, schema: Schema, draws: int, at: Point = ()) -> Answer:
+    """Compute an estimate at one point from ``draws`` rows of each of its queries.
 
     Raises ``CausalcError`` where a variable of inferred kind turns out not to have the moment asked for.
     """
-    found = _value(estimate.expression, iter(estimate.sources), draw, schema)
-    error = _deviation(found.influence) / math.sqrt(draws)
-    return Answer(estimate.name, estimate.text, found.value, error, draws, found.notes)
+    found = _value(estimate.expression, iter(estimate.sources), draw, schema, dict(at))
+    error = found.deviation / math.sqrt(draws)
+    return Answer(estimate.name, estimate.text, found.value, error, draws, found.notes, at=at)
 
 
-def _value(expression: Expression, sources: Iterator[Draws], draw: Draw, schema: Schema) -> _Mean:
+def _value(
+    expression: Expression,
+    sources: Iterator[Draws],
+    draw: Draw,
+    schema: Schema,
+    at: Mapping[str, object],
+) -> Mean:
     match expression:
         case Literal(number):
-            return _Mean(float(number), 0.0)
+            return Mean(float(number), 0.0)
         case Moment():
             source = next(sources)
-            return _moment(expression, draw(source.query, dict(source.values)), schema)
+            values = {**dict(source.values), **{name: at[name] for name in source.open}}
+            return moment_of(expression, draw(source.query, values), schema)
         case Arithmetic(sign, left, right):
-            a = _value(left, sources, draw, schema)
-            b = _value(right, sources, draw, schema)
-            return _joined(sign, a, b)
+            a = _value(left, sources, draw, schema, at)
+            b = _value(right, sources, draw, schema, at)
+            return joined(sign, a, b)
         case _:
             assert_never(expression)
 
 
-def _joined(sign: str, a: _Mean, b: _Mean) -> _Mean:
-    notes = tuple(dict.fromkeys((*a.notes, *b.notes)))
-    match sign:
-        case "+":
-            return _Mean(a.value + b.value, a.influence + b.influence, notes)
-        case "-":
-            return _Mean(a.value - b.value, a.influence - b.influence, notes)
-        case "*":
-            influence = a.influence * b.value + b.influence * a.value
-            return _Mean(a.value * b.value, influence, notes)
-    if b.value == 0:
-        return _Mean(math.nan, math.nan, (*notes, "the divisor came out as 0: no number"))
-    ratio = a.value / b.value
-    return _Mean(ratio, (a.influence - b.influence * ratio) / b.value, notes)
+def refitted(answer: Answer, again: Sequence[float]) -> Answer:
+    """An answer with the values that refits on resampled rows gave, as an error and a 95 % interval.
 
+    The interval is the value plus and minus so many standard deviations of the refits as Student's t has for
+    their number; NaN where a refit came to no number.
+    """
+    from dataclasses import replace
 
-def _moment(moment: Moment, table: Table, schema: Schema) -> _Mean:
     import numpy as np
 
-    if moment.function == "Pr":
-        events = [_event(p, table[p.name.text], schema[p.name.text]) for p in moment.predicates]
-        hits = np.logical_and.reduce(events)
-        return _Mean(float(hits.mean()), hits - hits.mean(), _rare(moment, hits))
-    (predicate,) = moment.predicates
-    name = predicate.name.text
-    values = _numbers(moment.function, name, table[name], schema[name])
-    if moment.function == "E":
-        return _Mean(float(values.mean()), values - values.mean())
-    squares = (values - values.mean()) ** 2
-    variance = float(values.var(ddof=1)) if len(values) > 1 else math.nan
-    return _Mean(variance, squares - squares.mean())
+    error = float(np.std(again, ddof=1))
+    reach = student(len(again) - 1) * error
+    return replace(answer, refit_error=error, interval=(answer.value - reach, answer.value + reach))
 
 
-def _rare(moment: Moment, hits: np.ndarray) -> tuple[str, ...]:
-    """What 0 of n, or n of n, says: the standard error is 0 there and says nothing (rule of three)."""
-    n, count = len(hits), int(hits.sum())
-    if 0 < count < n:
-        return ()
-    event = ", ".join(map(predicate_text, moment.predicates))
-    side = f"below {3 / n:.2g}" if count == 0 else f"above 1 - {3 / n:.2g}"
-    return (f"{count:,} of {n:,} draws have {event}: its probability is {side} (95 %)",)
+def student(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t, by bisection of its distribution in closed form."""
+    low, high = 1.9, 13.0
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        low, high = (middle, high) if _within(middle, freedom) < 0.95 else (low, middle)
+    return high
 
 
-def _numbers(function: str, name: str, column: Column, kind: Kind) -> np.ndarray:
-    import numpy as np
-
-    if kind.shape or any(isinstance(level, str) for level in kind.levels):
-        event = f"Pr(`{name}` == ... | ...)"
-        raise CausalcError(
-            f"{function}({name}) needs numbers, and the data give `{name}` as {kind}; "
-            + ("sample the query and measure the samples" if kind.shape else f"ask for {event}")
-        )
-    return np.asarray(column, dtype=np.float64)
-
-
-COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-
-
-def _event(predicate: Predicate, column: Column, kind: Kind) -> np.ndarray:
-    """Which rows meet a predicate; levels are compared by their order where they have one."""
-    import numpy as np
-
-    name, sign = predicate.name.text, predicate.comparison
-    assert sign is not None and predicate.value is not None
-    value = plain(predicate.value)
-    text = predicate_text(predicate)
-    if not kind.discrete:
-        if kind.shape or isinstance(value, str):
-            raise CausalcError(
-                f"`{text}`: the data give `{name}` as {kind}, compared with no such value"
-            )
-        if kind.name == "real" and sign in ("==", "!="):
-            raise CausalcError(
-                f"`{text}`: the data give `{name}` as real, which equals no value exactly; use <= or >="
-            )
-        return np.asarray(COMPARE[sign](np.asarray(column, dtype=np.float64), value))
-    if value not in kind.levels:
-        levels = ", ".join(map(repr, kind.levels[:12]))
-        raise CausalcError(f"`{text}`: {value!r} is not a level of `{name}`; its levels: {levels}")
-    ordered = kind.name == "ordinal" or not isinstance(kind.levels[0], str)
-    if sign not in ("==", "!=") and not ordered:
-        raise CausalcError(
-            f"`{text}`: the levels of `{name}` have no order; write == or !=, or declare it ordinal(...)"
-        )
-    if kind.name != "ordinal":
-        return np.asarray(COMPARE[sign](np.asarray(column), value))
-    code = {level: i for i, level in enumerate(kind.levels)}
-    codes = np.array([code[level] for level in column])
-    return np.asarray(COMPARE[sign](codes, code[value]))
-
-
-def _deviation(influence: np.ndarray | float) -> float:
-    return influence if isinstance(influence, float) else float(influence.std(ddof=1))
-
-
-# ---- presentation
-
-
-def table_of(answers: Sequence[Answer]) -> str:
-    """Estimates as aligned text, with what the error is and what it is not."""
-    refits = any(a.refit_error is not None for a in answers)
-    rows = [("estimate", "value", "± sampling", *(("± refits",) if refits else ()), "")]
-    for a in answers:
-        values = (a.value, a.error, *((a.refit_error,) if refits else ()))
-        rows.append((a.name, *(_number(value, a.error) for value in values), a.text))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    lines += [f"{a.name}: {note}" for a in answers for note in a.notes]
-    return "\n".join([*lines, *_caveats(answers[0].draws, refits)])
-
-
-def _caveats(draws: int, refits: bool) -> tuple[str, ...]:
-    sampling = (
-        f"± sampling: Monte-Carlo standard error of {draws:,} draws from the trained models alone;"
-    )
-    if refits:
-        return (
-            sampling,
-            "± refits: standard deviation over models refitted to resampled rows, sampling included.",
-        )
-    return (
-        sampling,
-        "it leaves out the error of the models and of finite data: train { bootstrap = 20 } adds that.",
-    )
-
-
-def _number(value: float | None, error: float) -> str:
-    """A number to the second digit of its error, and an error to two digits."""
-    if value is None:
-        return "-"
-    if not math.isfinite(value):
-        return "undefined"
-    if not (math.isfinite(error) and error > 0):
-        return f"{value:.5g}"
-    return f"{value:,.{max(0, 1 - math.floor(math.log10(error)))}f}"
+def _within(t: float, freedom: int) -> float:
+    """P(|T| < t): a finite sum of powers of a cosine (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
+    angle = math.atan2(t, math.sqrt(freedom))
+    cos, sin = math.cos(angle), math.sin(angle)
+    odd = freedom % 2
+    term, total = (cos, cos) if odd else (1.0, 1.0)
+    for j in range(2 + odd, freedom - 1, 2):
+        term *= (j - 1) / j * cos * cos
+        total += term
+    if not odd:
+        return sin * total
+    return 2 / math.pi * (angle + (sin * total if freedom > 1 else 0.0))

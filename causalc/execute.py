@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from causalc.checks import Finding, run_checks
-from causalc.compiler.check_questions import moments
+from causalc.compiler.check_estimates import moments, open_variables
 from causalc.errors import CausalcError, RunFailed
-from causalc.estimates import Answer, evaluate
+from causalc.estimates import Answer, Estimate, Point, evaluate, points, refitted
 from causalc.program import Program, Sampler
 from causalc.runtime.data import Columns, labels, load
 from causalc.runtime.image_files import image_file
@@ -84,20 +84,26 @@ class Trained:
 
     def estimates(self, draws: int, seed: int) -> list[Answer]:
         """Every estimate whose queries are identifiable; with ``bootstrap`` refits where the script asks."""
-        answers = self._answers(self.sampler, draws, seed)
+        places = {e.name: points(e, self.columns) for e in self._wanted}
+        answers = self._answers(self.sampler, draws, seed, places)
         refits = int(self.job.options.get("bootstrap", 0))
         if not refits or not answers:
             return answers
         again = [
-            self._answers(sampler, draws, derive(seed, "refit", number))
+            self._answers(sampler, draws, derive(seed, "refit", number), places)
             for number, sampler in enumerate(self._refitted(refits, seed))
         ]
         return [
-            replace(answer, refit_error=float(np.std([run[i].value for run in again], ddof=1)))
-            for i, answer in enumerate(answers)
+            refitted(answer, [run[i].value for run in again]) for i, answer in enumerate(answers)
         ]
 
-    def _answers(self, sampler: Sampler, draws: int, seed: int) -> list[Answer]:
+    @property
+    def _wanted(self) -> list[Estimate]:
+        return [e for e in self.job.estimates if e.name not in self.job.refused]
+
+    def _answers(
+        self, sampler: Sampler, draws: int, seed: int, places: Mapping[str, tuple[Point, ...]]
+    ) -> list[Answer]:
         trained = replace(self, sampler=sampler)
 
         @cache
@@ -107,8 +113,8 @@ class Trained:
         def draw(query: str, values: Mapping[str, object]) -> Any:
             return rows(query, tuple(values.items()))
 
-        wanted = [e for e in self.job.estimates if e.name not in self.job.refused]
-        return [evaluate(e, draw, sampler.models.schema, draws) for e in wanted]
+        schema = sampler.models.schema
+        return [evaluate(e, draw, schema, draws, at) for e in self._wanted for at in places[e.name]]
 
     def _refitted(self, refits: int, seed: int) -> Iterator[Sampler]:
         """Models trained on rows drawn with replacement from the data."""
@@ -153,13 +159,15 @@ def refuse_early(job: Job, source: Any) -> None:
     """
     wanted = [e for e in job.estimates if e.name not in job.refused]
     asked = {p.name.text for e in wanted for m in moments(e.expression) for p in m.predicates}
+    asked |= {name for e in wanted for name in open_variables(e.expression)}
     if job.program is None or not any(job.schema.get(name) is None for name in asked):
         return
     found = load(source, job.program.module.SCHEMA)
     rows = min(found.rows, 2)
     head = {n: labels(found[n][:rows], found.schema[n]) for n in asked}
     for estimate in wanted:
-        evaluate(estimate, lambda query, values: head, found.schema, rows)
+        place = points(estimate, lambda: found)[0]
+        evaluate(estimate, lambda query, values: head, found.schema, rows, place)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ HOMES = (
     "grammar.foreign_messages",
     "compiler.messages",
     "compiler.declaration_messages",
+    "compiler.estimate_messages",
     "compiler.policy_messages",
     "compiler.pretrained_messages",
     "compiler.support_messages",

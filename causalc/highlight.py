@@ -17,6 +17,7 @@ from pygments.token import (
 
 STATEMENTS = (
     "graph",
+    "include",
     "latent",
     "var",
     "data",
@@ -25,6 +26,7 @@ STATEMENTS = (
     "train",
     "query",
     "estimate",
+    "over",
     "check",
     "sample",
     "to",
@@ -51,7 +53,7 @@ class CausalLexer(RegexLexer):
             (words(STATEMENTS, prefix=r"(?<![\w.])", suffix=r"(?![\w.])(?!\s*=)"), Keyword),
             (r"(?<![\w.])do(?=\s*\()", Keyword.Reserved),
             (
-                r"(?<![\w.])(P|E|Var|Pr)(\s*)(\()",
+                r"(?<![\w.])(P|E|Var|Pr|Median|Quantile)(\s*)(\()",
                 bygroups(Name.Function, Text.Whitespace, Punctuation),
             ),
             (r"(?<![\w.])(true|false)(?![\w.])", Keyword.Constant),

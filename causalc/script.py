@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from causalc.compiler.answer import Estimand, Question, solve
-from causalc.compiler.check import check
+from causalc.compiler.check import check_each
 from causalc.compiler.check_support import check_support
 from causalc.compiler.checked import CheckedCheck, CheckedData, CheckedSample
 from causalc.compiler.graph import Graph
@@ -18,10 +18,10 @@ from causalc.compiler.pipeline import compile_estimands
 from causalc.compiler.view import Spec
 from causalc.errors import CausalcError
 from causalc.estimates import Estimate, plan_estimates
-from causalc.grammar import parse_file, parse_graph
-from causalc.grammar.tree import Call, GraphSpec, Parameter, Query, Script
+from causalc.grammar.tree import Call, Parameter, Query, Script
 from causalc.grammar.values import Sequence, Value
 from causalc.program import Program
+from causalc.reading import apart, load_graph, read_script
 
 if TYPE_CHECKING:
     from causalc.compiler.remedies import Diagram
@@ -46,7 +46,7 @@ class Job:
     are not to the reason. ``estimands`` has one entry a sampling function: the script's queries, then
     those that only an estimate needs. ``inputs`` maps the variables a query leaves open to what the script
     calls them there: themselves, or their ``$parameter``. ``data`` is the table to train on, ``options``
-    those of ``train { ... }``.
+    those of ``train { ... }``. ``graph_name`` is the graph's name where the script has several.
     """
 
     path: Path
@@ -62,6 +62,7 @@ class Job:
     estimates: tuple[Estimate, ...]
     checks: tuple[CheckedCheck, ...]
     inputs: Mapping[str, Mapping[str, str]]
+    graph_name: str | None = None
 
     def source(self) -> Any:
         """The data statement as what the runtime reads; paths are relative to the script.
@@ -83,7 +84,8 @@ class Job:
         """The graph as it was drawn, with its named latents."""
         from causalc.compiler.remedies import Diagram
 
-        drawn = self.script.graph
+        by_name = {g.name.text: g for g in self.script.graphs if g.name}
+        drawn = self.script.graph if self.graph_name is None else by_name[self.graph_name]
         assert drawn is not None
         spec = drawn.spec or load_graph(self.path.parent / str(drawn.path))
         latents = tuple(v for v in spec.nodes if v not in self.graph.index)
@@ -153,30 +155,20 @@ def spec(call: Call) -> Spec:
     return Spec(call.name, tuple(plain(a) for a in call.args), options)
 
 
-def load_graph(place: Path) -> GraphSpec:
-    """A graph file beside a script: DAGitty or the edge language, DOT (.dot, .gv) or GML (.gml)."""
-    try:
-        text = place.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise CausalcError(f"{place}: the graph file cannot be read ({reason})") from None
-    if place.suffix in (".dot", ".gv", ".gml"):
-        from causalc.compiler import convert
-
-        graph = convert.from_gml(text) if place.suffix == ".gml" else convert.from_dot(text)
-        return parse_graph(convert.to_text(graph))
-    return parse_graph(text)
-
-
-def compile_script(path: str | Path, strategy: str | None = None) -> Job:
+def compile_script(path: str | Path, strategy: str | None = None, graph: str | None = None) -> Job:
     """Compile every identifiable query of a script into one program that shares their models.
 
-    Raises ``CausalcError`` with every mistake of the script; queries that are not identifiable are
-    in ``Job.refused``.
+    ``graph`` names one of several graphs that a script compares. Raises ``CausalcError`` with every mistake
+    of the script; queries that are not identifiable are in ``Job.refused``.
     """
     source = Path(path)
-    script = parse_file(source)
-    checked = check(script, lambda name: load_graph(source.parent / name))
+    script = read_script(source)
+    under = check_each(script, lambda name: load_graph(source.parent / name))
+    if graph not in under:
+        known = ", ".join(name for name in under if name) or "one, unnamed"
+        wanted = f"has no graph `{graph}`" if graph else "compares several graphs: name one of them"
+        raise CausalcError(f"{path}: the script {wanted}; its graphs: {known}")
+    checked = under[graph]
     check_support(script, checked)
     schema = {name: kind_spec(kind) for name, kind in checked.schema.items()}
     models = {name: spec(call) for name, call in checked.models.items()}
@@ -199,7 +191,7 @@ def compile_script(path: str | Path, strategy: str | None = None) -> Job:
     named = {*queries, *(e.name for e in estimates)}
     program = None
     if estimands:
-        title = f"Compiled from {source.name}."
+        title = f"Compiled from {source.name}" + (f", graph {graph}." if graph else ".")
         program = Program(
             compile_estimands(estimands, checked.graph, schema, models, chosen, title),
             source.parent,
@@ -219,16 +211,18 @@ def compile_script(path: str | Path, strategy: str | None = None) -> Job:
         estimands,
         next(iter(checked.data), None),
         options,
-        tuple(_sample(s, queries[s.query]) for s in checked.samples),
+        tuple(_sample(s, queries[s.query], graph) for s in checked.samples),
         estimates,
         checked.checks,
         {name: inputs_of(query) for name, query in asked.items()},
+        graph,
     )
 
 
-def _sample(statement: CheckedSample, query: Query) -> Sample:
+def _sample(statement: CheckedSample, query: Query, graph: str | None) -> Sample:
     values = {v: statement.inputs[w] for v, w in inputs_of(query).items()}
-    return Sample(statement.query, Path(statement.path), statement.n, statement.seed or 0, values)
+    path = apart(Path(statement.path), graph)
+    return Sample(statement.query, path, statement.n, statement.seed or 0, values)
 
 
 def kind_spec(kind: Kind) -> Spec:

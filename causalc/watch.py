@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
-from causalc.commands import SCRIPT, check
+from causalc.commands import check
+from causalc.each_graph import PATH
 from causalc.errors import CausalcError
 
 
 @click.command()
-@SCRIPT
+@PATH
 @click.option("--every", default=0.3, show_default=True, help="Seconds between looks at the file.")
 @click.option("--times", type=click.IntRange(min=1), help="Stop after so many checks.")
 def watch(script: Path, every: float, times: int | None) -> int:
@@ -32,7 +33,7 @@ def watch(script: Path, every: float, times: int | None) -> int:
 def _checked(script: Path) -> int:
     try:
         assert check.callback is not None
-        code: int = check.callback(script, False)
+        code: int = check.callback(script=script, under=None, as_json=False)
     except CausalcError as error:
         click.echo(str(error))
         return error.exit_code
@@ -41,12 +42,14 @@ def _checked(script: Path) -> int:
 
 def _stamp(script: Path) -> tuple[tuple[str, int, int], ...]:
     """The files that a check may read, with their times and sizes."""
-    graphs = (".dag", ".dot", ".gv", ".gml", ".txt")
+    suffixes = (".dag", ".dot", ".gv", ".gml", ".txt", ".causal")
     beside = (
-        [p for p in script.parent.iterdir() if p.suffix in graphs] if script.parent.is_dir() else []
+        [p for p in script.parent.iterdir() if p.suffix in suffixes]
+        if script.parent.is_dir()
+        else []
     )
     found = []
-    for path in (script, *sorted(beside)):
+    for path in sorted({script, *beside}):
         try:
             stat = path.stat()
         except OSError:

@@ -50,7 +50,9 @@ def _find_latents(spec: GraphSpec, hidden: Sequence[LatentStatement], scope: Sco
             if written.text in spec.nodes or not scope.graph_known:
                 scope.latent.setdefault(written.text, written.span)
             else:
-                scope.say(m.UnknownVariable(written.span, written.text, spec.nodes))
+                scope.say(
+                    m.UnknownVariable(written.span, written.text, spec.nodes, scope.graph_name)
+                )
 
 
 def _alike(spec: GraphSpec, scope: Scope, source: Source) -> None:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from causalc.compiler import declaration_messages as d
 from causalc.compiler import messages as m
 from causalc.compiler.check_policies import check_policies
 from causalc.compiler.check_values import check_value
-from causalc.compiler.checked import CheckedCheck, CheckedEstimate, CheckedQuery, CheckedSample
+from causalc.compiler.checked import CheckedCheck, CheckedQuery, CheckedSample
 from causalc.compiler.families import CHECKS, SAMPLE, accepts, describe
-from causalc.compiler.kinds import Kind, parameter_in, plain
+from causalc.compiler.kinds import parameter_in, plain
 from causalc.compiler.scope import Scope
 from causalc.grammar.printer import name_text, value_text
 from causalc.grammar.source import NOWHERE, Span
 from causalc.grammar.tree import (
-    Arithmetic,
     Assignment,
     CheckStatement,
     EstimateStatement,
-    Expression,
-    Literal,
-    Moment,
     Name,
     Parameter,
-    Predicate,
     Query,
     QueryStatement,
     SampleStatement,
@@ -53,7 +48,7 @@ def declare_questions(script: Script, scope: Scope) -> None:
 def check_query(statement: QueryStatement, scope: Scope) -> CheckedQuery:
     """Check the variables and the values of a query."""
     query = statement.query
-    _check_variables(query, scope)
+    check_names(query, scope)
     for assignment in (*query.do, *query.given):
         if assignment.value is not None:
             check_value(assignment.name.text, assignment.value, scope)
@@ -63,7 +58,7 @@ def check_query(statement: QueryStatement, scope: Scope) -> CheckedQuery:
     return CheckedQuery(statement.name.text, query, statement.span)
 
 
-def _check_variables(query: Query, scope: Scope) -> None:
+def check_names(query: Query, scope: Scope) -> None:
     roles = [(name, "an outcome") for name in query.outcomes]
     roles += [(a.name, "set by `do`") for a in query.do]
     roles += [(p.name, "set by `do`") for p in query.policies]
@@ -73,78 +68,6 @@ def _check_variables(query: Query, scope: Scope) -> None:
             scope.say(m.LatentInQuery(name.span, name.text, role))
         else:
             scope.is_known(name)
-
-
-# ---- estimates
-
-
-def check_estimate(statement: EstimateStatement, scope: Scope) -> CheckedEstimate:
-    """Check the moments of an estimate: each must come to one number."""
-    found = list(moments(statement.expression))
-    if not found:
-        scope.say(m.NothingEstimated(statement.expression.span))
-    for moment in found:
-        _check_variables(moment.query, scope)
-        check_policies(moment.policies, scope)
-        for assignment in (*moment.do, *moment.given):
-            _check_fixed(assignment, scope)
-        for predicate in moment.predicates:
-            _check_predicate(moment.function, predicate, scope)
-    return CheckedEstimate(statement.name.text, statement.expression, statement.span)
-
-
-def moments(expression: Expression) -> Iterator[Moment]:
-    """The moments of an expression, from left to right."""
-    match expression:
-        case Moment():
-            yield expression
-        case Arithmetic(_, left, right):
-            yield from moments(left)
-            yield from moments(right)
-        case Literal():
-            pass
-
-
-def _check_fixed(assignment: Assignment, scope: Scope) -> None:
-    value = assignment.value
-    if value is None:
-        scope.say(m.FreeInEstimate(assignment.span, name_text(assignment.name)))
-    elif not scope.is_parameter(value):
-        check_value(assignment.name.text, value, scope)
-
-
-def _check_predicate(function: str, predicate: Predicate, scope: Scope) -> None:
-    name, kind = predicate.name, scope.kinds.get(predicate.name.text)
-    if predicate.value is None or predicate.comparison is None:
-        if kind is not None and not _has_mean(kind):
-            scope.say(m.NoMean(name.span, function, name.text, str(kind)))
-        return
-    if scope.is_parameter(predicate.value):
-        return
-    if kind is not None and predicate.comparison not in _comparisons(kind):
-        scope.say(m.NotComparable(predicate.span, name.text, str(kind), predicate.comparison))
-    else:
-        check_value(name.text, predicate.value, scope)
-
-
-def _has_mean(kind: Kind) -> bool:
-    if kind.levels is not None:
-        numbers = all(isinstance(level, int) for level in kind.levels)
-        return numbers and kind.name != "categorical"
-    return kind.name in ("integer", "real")
-
-
-def _comparisons(kind: Kind) -> tuple[str, ...]:
-    order = ("<", "<=", ">", ">=")
-    match kind.name:
-        case "binary" | "categorical":
-            return ("==", "!=")
-        case "ordinal" | "integer":
-            return ("==", "!=", *order)
-        case "real":
-            return order
-        case _:
-            return ()
 
 
 # ---- checks and samples

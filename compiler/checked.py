@@ -36,11 +36,15 @@ class CheckedQuery:
 
 @dataclass(frozen=True, slots=True)
 class CheckedEstimate:
-    """A number to compute from samples."""
+    """A number to compute from samples, or a table of them over the values of what it leaves open.
+
+    ``over`` holds these values where the script states them.
+    """
 
     name: str
     expression: Expression
     span: Span = field(default=NOWHERE, compare=False, repr=False)
+    over: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

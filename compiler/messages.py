@@ -22,8 +22,8 @@ class NoGraph(Message):
 
 
 class SecondGraph(Message):
-    what = "a second graph"
-    help = "a script has one graph: join the two, or write two scripts"
+    what = "a second graph, and the two are not both named"
+    help = "name each to compare them, graph before {{ ... }}; or join the two"
     first: Span
 
     def notes(self) -> tuple[Note, ...]:
@@ -33,6 +33,12 @@ class SecondGraph(Message):
 class EmptyGraph(Message):
     what = "the graph has no variables"
     help = "write edges, X -> Y, or the bare names of variables without any"
+
+
+class NotIncluded(Message):
+    what = "`{path}` cannot be included from here: this text has no folder"
+    help = "put its statements into this text, or read the script from a file"
+    path: str
 
 
 class CannotLoadGraph(Message):
@@ -81,9 +87,10 @@ class Selected(Message):
 
 
 class UnknownVariable(Message):
-    what = "`{name}` is not a variable of the graph"
+    what = "`{name}` is not a variable of {graph}"
     name: str
     known: tuple[str, ...]
+    graph: str
 
     def remedy(self) -> str:
         foreign = next((c for c in self.name if c in LOOKALIKES), None)
@@ -91,7 +98,9 @@ class UnknownVariable(Message):
         if foreign and plain in self.known:
             letter = unicodedata.name(foreign).lower()
             return f"did you mean `{plain}`? The {foreign} here is {letter}, another letter"
-        return suggest(self.name, self.known, f"the graph has {listed(map(name_text, self.known))}")
+        return suggest(
+            self.name, self.known, f"{self.graph} has {listed(map(name_text, self.known))}"
+        )
 
 
 class LatentInQuery(Message):
@@ -159,46 +168,6 @@ class OddQueryName(Message):
     help = "it becomes the name of a function and of files: use letters, digits and _"
     name: str
     subject: str
-
-
-# ---- estimates
-
-
-class FreeInEstimate(Message):
-    what = "`{name}` has no value, and an estimate is one number"
-    help = "write {name} = ..., or ask a query, whose sampler takes {name} as its input"
-    name: str
-
-
-class NothingEstimated(Message):
-    what = "this expression holds no E(...), Var(...) or Pr(...)"
-    help = "write for example  E(Y | do(X = 1)) - E(Y | do(X = 0))"
-
-
-class NoMean(Message):
-    what = "`{function}` needs numbers, and `{name}` is declared `{kind}`"
-    function: str
-    name: str
-    kind: str
-
-    def remedy(self) -> str:
-        if self.kind.startswith(("image", "text", "vector")):
-            return "sample the query and measure the samples instead"
-        return f"ask for the probability of a value, Pr({name_text(self.name)} == ... | ...)"
-
-
-class NotComparable(Message):
-    what = "the values of `{name}`, declared `{kind}`, are not compared with `{comparison}`"
-    name: str
-    kind: str
-    comparison: str
-
-    def remedy(self) -> str:
-        if self.kind.startswith("real"):
-            return f"a real number equals no value exactly: write {name_text(self.name)} >= ..."
-        if self.kind.startswith(("binary", "categorical")):
-            return f"its levels have no order: write == or !=, or declare `{self.name}` ordinal"
-        return "sample the query and measure the samples instead"
 
 
 # ---- checks and samples

@@ -25,6 +25,7 @@ class Scope:
     edges: tuple[tuple[str, str], ...] = ()
     latent: dict[str, Span | None] = field(default_factory=dict)
     graph_known: bool = True
+    graph_name: str = "the graph"
     kinds: dict[str, Kind] = field(default_factory=dict)
     queries: dict[str, QueryStatement] = field(default_factory=dict)
     estimates: dict[str, EstimateStatement] = field(default_factory=dict)
@@ -50,7 +51,7 @@ class Scope:
         """Whether a name is in the graph; notes what is wrong where it is not."""
         if not self.graph_known or name.text in self.observed or name.text in self.latent:
             return True
-        self.say(m.UnknownVariable(name.span, name.text, self.observed))
+        self.say(m.UnknownVariable(name.span, name.text, self.observed, self.graph_name))
         return False
 
     def is_parameter(self, value: Value) -> bool:

@@ -71,6 +71,12 @@ class _Braces:
 
 
 @dataclass(frozen=True, slots=True)
+class _Over:
+    sweeps: tuple[t.Sweep, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class _Attributes:
     items: tuple[t.Attribute, ...]
     span: Span
@@ -216,11 +222,14 @@ class Builder:
     # ---- statements
 
     def graph(self, children: Children) -> t.GraphStatement:
-        _, body = children
-        span = span_of(children)
+        _, *named, body = children
+        name, span = next(iter(named), None), span_of(children)
         if isinstance(body, Token):
-            return t.GraphStatement(None, _string(body), span)
-        return t.GraphStatement(t.GraphSpec(body.items, None, body.span), None, span)
+            return t.GraphStatement(None, _string(body), span, name)
+        return t.GraphStatement(t.GraphSpec(body.items, None, body.span), None, span, name)
+
+    def include(self, children: Children) -> t.IncludeStatement:
+        return t.IncludeStatement(_string(children[1]), span_of(children))
 
     def var(self, children: Children) -> t.VarStatement:
         return t.VarStatement(_only(children, t.Name), children[-1], span_of(children))
@@ -257,8 +266,16 @@ class Builder:
         return t.QueryStatement(name, query(distribution), span_of(children))
 
     def estimate(self, children: Children) -> t.EstimateStatement:
-        _, name, _, expression = children
-        return t.EstimateStatement(name, expression, span_of(children))
+        _, name, _, expression, *rest = children
+        over = rest[0].sweeps if rest else ()
+        return t.EstimateStatement(name, expression, span_of(children), over)
+
+    def over(self, children: Children) -> _Over:
+        return _Over(_only(children, t.Sweep), span_of(children))
+
+    def sweep(self, children: Children) -> t.Sweep:
+        name, *rest = children
+        return t.Sweep(name, rest[1] if rest else None, span_of(children))
 
     def check(self, children: Children) -> t.CheckStatement:
         names = _only(children, t.Name)
@@ -326,7 +343,8 @@ class Builder:
         raise Fault(m.NakedDo(span_of(children), children[1].name.text))
 
     def terms(self, children: Children) -> Terms:
-        return Terms(_only(children, t.Assignment, t.Predicate, t.Policy, Do), span_of(children))
+        found = _only(children, t.Assignment, t.Predicate, t.Policy, t.Literal, Do)
+        return Terms(found, span_of(children))
 
     def distribution(self, children: Children) -> Distribution:
         head, _, left, *rest = children

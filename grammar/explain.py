@@ -17,7 +17,7 @@ from causalc.grammar.place import Place, opens_line, place_at
 from causalc.grammar.printer import name_text
 from causalc.grammar.source import INVISIBLE, Source, Span
 
-OPEN_ENDED = (":", "=", ",", "+", "-", "*", "/")
+OPEN_ENDED = (":", "=", ",", "+", "-", "*", "/", "over")
 ARITHMETIC = ("+", "-", "*", "/", "<", ">", "==", "<=", ">=", "!=")
 ORDINARY = ("==", "!=", ">=", "<=", *"(){}[]|,;:=+-*/<>~@")
 WHOLE = {
@@ -28,6 +28,7 @@ WHOLE = {
 }
 EXAMPLES = {
     "graph": "graph { X -> Y }",
+    "include": 'include "variables.causal"',
     "latent": "latent U",
     "var": "var X : binary",
     "data": 'data rows = csv("rows.csv")',
@@ -245,6 +246,12 @@ def _inside_graph(p: Place) -> bool:
     return bool(p.statement and p.statement.text == "graph" and p.open_brackets)
 
 
+def _graph_head(p: Place) -> Message | None:
+    """``graph X -> Y``, where the parser took X for the graph's name."""
+    named = p.expected == {"LBRACE", "STRING"} and p.last and p.last.kind in ("word", "quoted")
+    return u.GraphWithoutBraces(p.before[-2].span) if named else None
+
+
 def _statement_start(p: Place) -> Message | None:
     if p.start != "script" or p.here is None or p.open_brackets:
         return None
@@ -393,6 +400,7 @@ def _terminal(name: str) -> str:
 
 RULES: tuple[Callable[[Place], Message | None], ...] = (
     *FOREIGN,
+    _graph_head,
     _character,
     _counterfactual,
     _query,

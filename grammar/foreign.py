@@ -10,6 +10,7 @@ from causalc.grammar import foreign_messages as f
 from causalc.grammar import messages as m
 from causalc.grammar.diagnostic import Message
 from causalc.grammar.place import Place, Word
+from causalc.grammar.shape import MOMENTS
 from causalc.grammar.unexpected import STATEMENTS, WrongSymbol
 
 PLAIN_NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
@@ -81,7 +82,7 @@ def _joining_word(p: Place) -> Message | None:
 def _brackets(p: Place) -> Message | None:
     if p.here is None or p.last is None or p.here.text not in ("[", "{"):
         return None
-    if p.last.text in ("E", "Var", "Pr") and p.statement and p.statement.text == "estimate":
+    if p.last.text in MOMENTS and p.statement and p.statement.text == "estimate":
         return f.MomentBrackets(p.last.span | p.here.span, p.last.text, p.here.text)
     if p.last.text == "do" and p.open_brackets:
         return m.NakedDo(p.last.span | p.here.span, "X")
@@ -96,7 +97,7 @@ def _function(p: Place) -> Message | None:
         return None
     innermost = p.open_brackets[-1:]
     outer = [i for i, word in enumerate(p.before) if innermost == (word,)]
-    if p.last.text in ("E", "Var", "Pr") and outer and outer[0] > 0:
+    if p.last.text in MOMENTS and outer and outer[0] > 0:
         function = p.before[outer[0] - 1]
         return m.UnknownMoment(function.span, function.text)
     if p.before[-2:-1] and p.before[-2].text == "=" and p.open_brackets[:1] and _in_question(p):
@@ -115,8 +116,70 @@ def _range(p: Place) -> Message | None:
     if p.statement.text != "estimate" or not p.open_brackets:
         return None
     first = p.here.kind == "number" and p.last.text == "(" and p.after is not None
+    after = p.last.kind == "number" and p.before[-2].text in ("(", ",")
+    if after and p.here.text in ("<", "<=", ">", ">="):
+        return f.RangeEvent(p.last.span)
     if p.here.text == "in" or (first and p.after and p.after.text in ("<", "<=", ">", ">=")):
         return f.RangeEvent(p.span)
+    return None
+
+
+def _share(p: Place) -> Message | None:
+    """``Quantile(Y | ..., 0.9)`` and ``Quantile(Y, [0.1, 0.9] | ...)``."""
+    if p.here is None or not p.open_brackets or (p.here.text != "[" and p.here.kind != "number"):
+        return None
+    at = p.before.index(p.open_brackets[-1])
+    if at == 0 or p.before[at - 1].text != "Quantile":
+        return None
+    if p.here.text == "[":
+        return m.OneShare(p.span)
+    return m.ShareMissing(p.before[at - 1].span, p.before[at + 1].text)
+
+
+def _sweep(p: Place) -> Message | None:
+    """``for X in ...``, ``over X in ...``, ``over X = {...}``: what is left open and its values."""
+    if p.here is None or p.last is None or p.statement is None or _in_parentheses(p):
+        return None
+    keyword, words = p.statement.text, [w.text for w in p.before]
+    if keyword == "query" and p.here.text == "over":
+        return f.OverInQuery(p.span)
+    if keyword == "query" and p.here.text == "in":
+        return f.QueryInGraph(p.span, p.after.text if p.after else "NAME")
+    if keyword != "estimate":
+        return None
+    if "OVER" in p.expected and p.here.text.lower() in ("for", "by", "per", "across", "along"):
+        return WrongSymbol(p.span, p.here.text, "over", "estimate dose = E(Y | do(X)) over X")
+    if "OVER" in p.expected and p.here.text.lower() in ("where", "given", "if", "when"):
+        return f.ConditionOutside(p.span)
+    if "over" not in words[p.before.index(p.statement) :]:
+        return None
+    listed = p.here.text in ("and", ";") or p.last.text == ";"
+    if listed and p.after and p.after.kind in ("word", "mark") and p.after.text not in STATEMENTS:
+        return f.SweepShape(p.span)
+    return f.SweepShape(p.span) if p.here.text in ("in", ":", "==", "(", "{", "~", "@") else None
+
+
+def _in_parentheses(p: Place) -> bool:
+    return any(word.text == "(" for word in p.open_brackets)
+
+
+def _files(p: Place) -> Message | None:
+    """``import "file"``, ``include "file" as x`` and ``graph "name" { ... }``."""
+    if p.here is None or p.open_brackets:
+        return None
+    quoted = p.after is not None and p.after.kind == "string"
+    if (
+        quoted
+        and "GRAPH" in p.expected
+        and p.here.text in ("import", "source", "require", "use", "from")
+    ):
+        return WrongSymbol(p.span, p.here.text, "include", 'include "variables.causal"')
+    if p.last is None or p.last.kind != "string" or p.statement is None:
+        return None
+    if p.statement.text == "include" and p.here.text == "as":
+        return f.IncludeAs(p.span)
+    if p.statement.text == "graph" and p.here.text == "{":
+        return f.GraphNamedByString(p.last.span, p.last.text.strip('"'))
     return None
 
 
@@ -182,6 +245,9 @@ RULES: tuple[Callable[[Place], Message | None], ...] = (
     _brackets,
     _function,
     _range,
+    _share,
+    _sweep,
+    _files,
     _sample,
     _sign,
     _quoted_query,

@@ -47,7 +47,7 @@ class MomentBrackets(Message):
     bracket: str
 
     def remedy(self) -> str:
-        event = "Y == 1" if self.name == "Pr" else "Y"
+        event = {"Pr": "Y == 1", "Quantile": "Y, 0.9"}.get(self.name, "Y")
         return f"use parentheses: {self.name}({event} | do(X = 1))"
 
 
@@ -59,6 +59,42 @@ class SignedMoment(Message):
 class RangeEvent(Message):
     what = "an event compares one variable with one value"
     help = "write a range as two events: Pr(Y >= 0, Y <= 1 | ...)"
+
+
+class OverInQuery(Message):
+    what = "a query is not swept over values: it takes them when it is sampled"
+    help = "write an estimate:  estimate dose = E(Y | do(X)) over X = [0, 1]"
+
+
+class QueryInGraph(Message):
+    what = "a query does not name its graph"
+    help = (
+        "every question is answered under each graph; `--in {name}` on the command line picks one"
+    )
+    name: str
+
+
+class ConditionOutside(Message):
+    what = "`estimate` has no clause for conditions"
+    help = "write them after the bar: E(Y | do(X = 1), Z = 1)"
+
+
+class SweepShape(Message):
+    what = "this is not how values to go through are written"
+    help = (
+        "write  over X = [0, 0.5, 1]  or  over X = grid(0, 1, 11); several with commas between them"
+    )
+
+
+class IncludeAs(Message):
+    what = "an included file has no name of its own"
+    help = "leave this out: its statements count as if they stood here"
+
+
+class GraphNamedByString(Message):
+    what = "a string after `graph` is the path of a file"
+    help = "write the name of a graph without quotes: graph {name} {{ X -> Y }}"
+    name: str
 
 
 class DoInSample(Message):

@@ -16,6 +16,7 @@ from causalc.grammar.printer import (
     options_text,
     query_text,
     string_text,
+    sweep_text,
 )
 from causalc.grammar.source import Source, Span
 from causalc.grammar.tree import (
@@ -24,6 +25,7 @@ from causalc.grammar.tree import (
     DataStatement,
     EstimateStatement,
     GraphStatement,
+    IncludeStatement,
     LatentStatement,
     ModelStatement,
     Name,
@@ -77,11 +79,14 @@ def format_script(script: Script) -> str:
 
 def _piece(statement: Statement, source: Source | None, inside: Sequence[Comment]) -> Piece:
     match statement:
-        case GraphStatement(spec, path):
+        case GraphStatement(spec, path, name=name):
+            head = f"graph {name_text(name)}" if name else "graph"
             if spec is None:
-                return _line(f"graph {string_text(path or '')}", statement)
+                return _line(f"{head} {string_text(path or '')}", statement)
             items = [(graph_item_text(i), i.span) for i in spec.statements]
-            return _block("graph", items, "; ", statement, source, inside)
+            return _block(head, items, "; ", statement, source, inside)
+        case IncludeStatement(path):
+            return _line(f"include {string_text(path)}", statement)
         case LatentStatement(names):
             return _line(f"latent {_names(names)}", statement)
         case VarStatement(names, kind):
@@ -99,8 +104,9 @@ def _piece(statement: Statement, source: Source | None, inside: Sequence[Comment
             return _block("train", _options(statement), ", ", statement, source, inside)
         case QueryStatement(name, query):
             return _aligned(f"query {name_text(name)}", "=", query_text(query), statement)
-        case EstimateStatement(name, expression):
-            text = expression_text(expression)
+        case EstimateStatement(name, expression, over=over):
+            swept = f" over {', '.join(map(sweep_text, over))}" if over else ""
+            text = expression_text(expression) + swept
             return _aligned(f"estimate {name_text(name)}", "=", text, statement)
         case CheckStatement(query, checks):
             return _aligned(f"check {name_text(query)}", ":", _names(checks), statement)

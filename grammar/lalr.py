@@ -89,11 +89,11 @@ def tables() -> Tables:
     )
 
 
-def run(text: str, start: str, builder: object) -> Any:
-    """Parse a text; what the builder's methods raise passes through. Raises ``Stuck``."""
+def run(text: str, start: str, builder: object, offset: int = 0) -> Any:
+    """Parse a text from an offset on; what the builder's methods raise passes through. Raises ``Stuck``."""
     t = tables()
     states, values = [t.starts[start]], list[Any]()
-    offset, end = 0, t.ends[start]
+    end = t.ends[start]
     while True:
         token = _next(t, text, offset, states[-1])
         if token is None:

@@ -59,6 +59,32 @@ class PositionalAfterOption(Message):
     option: str
 
 
+# ---- files
+
+
+class CannotInclude(Message):
+    what = "`{path}` cannot be included: {reason}"
+    help = "name a .causal file in the folder of this script or below it"
+    path: str
+    reason: str
+
+
+class IncludedTwice(Message):
+    what = "`{path}` is a part of this script already"
+    help = "include each file once, and none from within itself"
+    path: str
+    first: Span
+
+    def notes(self) -> tuple[Note, ...]:
+        return (Note("it is first read here", self.first),)
+
+
+class TooManyIncludes(Message):
+    what = "more than {limit} files are included"
+    help = "put what belongs together into one file"
+    limit: int
+
+
 # ---- graphs
 
 
@@ -109,6 +135,8 @@ class StrayName(Message):
     name: str
 
     def remedy(self) -> str:
+        if self.name.endswith((".causal", ".dag", ".dot", ".gml", ".txt")):
+            return 'a graph in braces reads no file: write  graph "file.dag"'
         if self.name.lower() in ("hidden", "unobserved", "unmeasured", "latents"):
             return "did you mean `latent`?"
         return (
@@ -186,6 +214,37 @@ class SeveralDos(Message):
         return (Note("the first `do` is here", self.first),)
 
 
+class NumberAsOutcome(Message):
+    what = "a number stands where `{function}` takes a variable"
+    function: str
+
+    def remedy(self) -> str:
+        if self.function == "Median":
+            return "write Median(Y | ...), which is Quantile(Y, 0.5 | ...)"
+        return f"name the variable: {self.function}(Y | ...)"
+
+
+class OneShare(Message):
+    what = "a quantile has one share"
+    help = "write an estimate for each: Quantile(Y, 0.1 | ...), then Quantile(Y, 0.9 | ...)"
+
+
+class ShareMissing(Message):
+    what = "this `Quantile` does not say which one"
+    help = "write the share below it after the variable, Quantile({name}, 0.9 | ...), or Median({name} | ...)"
+    name: str
+
+
+class ShareRange(Message):
+    what = "the share of a quantile lies between 0 and 1, and {value:g} does not"
+    value: float
+
+    def remedy(self) -> str:
+        if 1 < self.value < 100:
+            return f"write {self.value / 100:g} for the {self.value:g} % quantile"
+        return "write 0.9 for the value that 90 % lie below"
+
+
 class UnequalCondition(Message):
     what = "a condition is a value; `{name} {comparison} ...` is not"
     name: str
@@ -254,13 +313,19 @@ class UnknownMoment(Message):
             return "write Pr(Y == 1 | ...) for the probability of an event"
         if self.function.lower() in ("ate", "effect", "difference", "contrast"):
             return "write E(Y | do(X = 1)) - E(Y | do(X = 0))"
-        if self.function.lower() in ("median", "quantile", "q", "percentile", "log", "exp", "sqrt"):
+        if self.function.lower() in ("quantile", "q", "percentile", "perc", "pctl"):
+            return "write Quantile(Y, 0.9 | ...), with the share from 0 to 1"
+        if self.function.lower() in ("sd", "std", "stdev", "stddev"):
+            return "write Var(Y | ...): its root is the standard deviation"
+        if self.function.lower() in ("cate", "hte"):
+            return "write E(Y | do(X = 1), Z) - E(Y | do(X = 0), Z): a line for each Z"
+        if self.function.lower() in ("log", "exp", "sqrt"):
             return "sample the query and compute it from the rows"
         if self.function.lower() in ("mean", "avg", "average", "expectation"):
             return "write E(Y | ...)"
-        meant = did_you_mean(self.function, ("E", "Var", "Pr"))
+        meant = did_you_mean(self.function, ("E", "Var", "Pr", "Median", "Quantile"))
         hint = f"did you mean `{meant}`? " if meant else ""
-        return f"{hint}use E(Y | ...), Var(Y | ...) or Pr(Y == 1 | ...)"
+        return f"{hint}use E(Y | ...), Var(Y | ...), Median(Y | ...) or Pr(Y == 1 | ...)"
 
 
 class OneOutcomeOnly(Message):
@@ -271,11 +336,13 @@ class OneOutcomeOnly(Message):
 
 class ComparisonInMoment(Message):
     what = "`{function}` is of a variable, not of an event"
-    help = (
-        "write {function}({name} | ...), or Pr({name} ... | ...) for the probability of the event"
-    )
     function: str
     name: str
+
+    def remedy(self) -> str:
+        share = ", 0.9" if self.function == "Quantile" else ""
+        moment = f"{self.function}({self.name}{share} | ...)"
+        return f"write {moment}, or Pr({self.name} ... | ...) for the probability of the event"
 
 
 class SingleEqual(Message):

@@ -57,25 +57,37 @@ def _refuse_unreadable(source: Source) -> None:
 
 
 def parse(text: str, name: str = "<script>") -> Script:
-    """Read a script; ``name`` is what messages call it. Raises ``LanguageError``."""
-    return _script(Source(text, name))
+    """Read a script; ``name`` is what messages call it. Raises ``LanguageError``.
+
+    An ``include`` stays as it stands: see ``causalc.grammar.include``.
+    """
+    return parse_source(Source(text, name))
 
 
 def parse_file(path: str | PathLike[str]) -> Script:
     """Read a script from a file. Raises ``CausalcError``, ``LanguageError`` among them."""
-    return _script(Source.read(path))
+    return parse_source(Source.read(path))
 
 
-def _script(source: Source) -> Script:
+def parse_source(source: Source) -> Script:
+    """Read a script. Raises ``LanguageError``."""
+
     def finish(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
         if not statements:
             raise Fault(u.Empty(NOWHERE, "graph { X -> Y }  query effect = P(Y | do(X))"))
-        return tuple(_placed(statement, source) for statement in statements)
+        return tuple(placed(statement, source) for statement in statements)
 
     return Script(_parse(source, "script", finish), comments(source), source)
 
 
-def _placed(statement: Statement, source: Source) -> Statement:
+def parse_tail(source: Source, offset: int) -> tuple[Statement, ...]:
+    """The statements of a text from an offset on, where that part of it is known to be right."""
+    found: tuple[Statement, ...] = run(source.text, "script", BUILDER, offset)
+    return found
+
+
+def placed(statement: Statement, source: Source) -> Statement:
+    """A statement whose graph, if it has one, is tied to a text. Raises ``Fault``."""
     if not isinstance(statement, GraphStatement) or statement.spec is None:
         return statement
     return replace(statement, spec=_with_source(statement.spec, source))

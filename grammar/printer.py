@@ -30,6 +30,7 @@ from causalc.grammar.tree import (
     Query,
     Rule,
     Sequence,
+    Sweep,
     Symbol,
     Value,
 )
@@ -142,7 +143,9 @@ def expression_text(expression: Expression) -> str:
         case Literal():
             return value_text(expression)
         case Moment(function, predicates):
-            return _distribution(function, [predicate_text(p) for p in predicates], expression)
+            share = [value_text(expression.share)] if expression.share else []
+            left = [*map(predicate_text, predicates), *share]
+            return _distribution(function, left, expression)
         case Arithmetic(operator, left, right):
             level = PRECEDENCE[operator]
             before = _inside(left, _level(left) < level)
@@ -150,6 +153,14 @@ def expression_text(expression: Expression) -> str:
             return f"{before} {operator} {after}"
         case _:
             assert_never(expression)
+
+
+def sweep_text(sweep: Sweep) -> str:
+    """``X``, ``X = [0, 1]`` or ``X = grid(0, 1, 11)``."""
+    name, values = name_text(sweep.name), sweep.values
+    if values is None:
+        return name
+    return f"{name} = {call_text(values) if isinstance(values, Call) else value_text(values)}"
 
 
 def _level(expression: Expression) -> int:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from causalc.grammar import messages as m
 from causalc.grammar.diagnostic import Fault, Message
 from causalc.grammar.source import Span
-from causalc.grammar.tree import Assignment, Moment, Name, Policy, Predicate, Query
+from causalc.grammar.tree import Assignment, Literal, Moment, Name, Policy, Predicate, Query
 
-MOMENTS = ("E", "Var", "Pr")
+MOMENTS = ("E", "Var", "Pr", "Median", "Quantile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Do:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """A list of names, assignments, predicates and interventions."""
+    """A list of names, assignments, predicates and interventions; a number among outcomes."""
 
-    items: tuple[Assignment | Predicate | Policy | Do, ...]
+    items: tuple[Assignment | Predicate | Policy | Literal | Do, ...]
     span: Span
 
 
@@ -64,6 +64,8 @@ def query(found: Distribution) -> Query:
         match term:
             case Policy(span=span):
                 raise Fault(m.PolicyOutsideDo(span))
+            case Literal(span=span):
+                raise Fault(m.NumberAsOutcome(span, found.head.text))
             case Predicate(name, comparison, span=span):
                 raise Fault(m.ValueOnOutcome(span, name.text, str(comparison)))
             case Assignment(name, value, span=span) if value is not None:
@@ -82,16 +84,42 @@ def moment(found: Distribution) -> Moment:
     _refuse_do_before_bar(found)
     if not found.left.items:
         raise Fault(m.NoOutcome(found.span))
-    predicates = tuple(_predicate(function, term) for term in found.left.items)
+    items, share = _share(found)
+    predicates = tuple(_predicate(function, term) for term in items)
     if function != "Pr" and len(predicates) > 1:
         raise Fault(m.OneOutcomeOnly(predicates[1].span, function))
     do, policies, given = _right(found)
     _refuse_repeats(tuple({p.name.text: p.name for p in predicates}.values()), do, policies, given)
-    return Moment(function, predicates, do, given, found.span, policies)  # type: ignore[arg-type]
+    return Moment(function, predicates, do, given, found.span, policies, share)  # type: ignore[arg-type]
 
 
-def _predicate(function: str, term: Assignment | Predicate | Policy | Do) -> Predicate:
+Term = Assignment | Predicate | Policy | Literal | Do
+
+
+def _share(found: Distribution) -> tuple[tuple[Term, ...], Literal | None]:
+    """The terms of ``Quantile(Y, 0.9 | ...)`` without the number, and the number."""
+    items = found.left.items
+    if found.head.text != "Quantile":
+        return items, None
+    number = items[-1]
+    if not isinstance(number, Literal) or len(items) == 1:
+        raise Fault(m.ShareMissing(found.head.span, _first_name(items)))
+    if isinstance(items[-2], Literal):
+        raise Fault(m.OneShare(number.span))
+    share = float(number.value)
+    if not 0 < share < 1:
+        raise Fault(m.ShareRange(number.span, share))
+    return items[:-1], number
+
+
+def _first_name(items: tuple[Term, ...]) -> str:
+    return next((t.name.text for t in items if isinstance(t, Assignment | Predicate)), "Y")
+
+
+def _predicate(function: str, term: Term) -> Predicate:
     match term:
+        case Literal(span=span):
+            raise Fault(m.NumberAsOutcome(span, function))
         case Policy(span=span):
             raise Fault(m.PolicyOutsideDo(span))
         case Predicate(name, span=span):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 
@@ -35,10 +35,14 @@ NOWHERE = Span(0, 0)
 
 @dataclass(frozen=True)
 class Source:
-    """A text and the name by which messages call it; a byte order mark at its start is dropped."""
+    """A text and the name by which messages call it; a byte order mark at its start is dropped.
+
+    Where the text is that of several files, ``parts`` says at which offset each begins.
+    """
 
     text: str
     name: str = "<script>"
+    parts: tuple[tuple[int, Source], ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.text.startswith("\ufeff"):
@@ -70,6 +74,17 @@ class Source:
                 "  help: save the file as UTF-8; if it is a data file, a script names it in `data`"
             ) from None
 
+    def named(self, name: str) -> Source:
+        """The same text by another name."""
+        return Source(self.text, name)
+
+    def local(self, span: Span) -> tuple[Source, Span]:
+        """The file in which a span lies, and the span in it."""
+        for start, part in reversed(self.parts):
+            if start <= span.start:
+                return part, Span(span.start - start, span.end - start)
+        return self, span
+
     @cached_property
     def line_starts(self) -> tuple[int, ...]:
         """The offset at which each line starts; CRLF, LF and CR all end a line."""
@@ -88,8 +103,9 @@ class Source:
 
     def place(self, span: Span) -> str:
         """``name:line:column`` of the start of a span."""
-        line, column = self.line_column(span.start)
-        return f"{self.name}:{line}:{column}"
+        file, at = self.local(span)
+        line, column = file.line_column(at.start)
+        return f"{file.name}:{line}:{column}"
 
     def snippet(self, span: Span) -> str:
         """The line in which a span starts, with carets under the span.
@@ -97,8 +113,9 @@ class Source:
         Tabs are widened and invisible characters shown as ``�``, so that the carets stand where
         they should and a hostile script cannot drive the terminal.
         """
-        number, column = self.line_column(span.start)
-        line = self.line(number)
+        file, span = self.local(span)
+        number, column = file.line_column(span.start)
+        line = file.line(number)
         start = min(column - 1, len(line))
         end = min(max(start + span.end - span.start, start + 1), max(len(line), start + 1))
         line, start, end = _window(line, start, end)

@@ -57,6 +57,7 @@ __all__ = [
     "GraphItem",
     "GraphSpec",
     "GraphStatement",
+    "IncludeStatement",
     "Latent",
     "LatentStatement",
     "Literal",
@@ -77,6 +78,7 @@ __all__ = [
     "Script",
     "Sequence",
     "Statement",
+    "Sweep",
     "Symbol",
     "TrainStatement",
     "Value",
@@ -132,14 +134,18 @@ class Predicate:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """``E(Y | ...)``, ``Var(Y | ...)`` or ``Pr(Y == 1, ... | ...)``."""
+    """``E(Y | ...)``, ``Var(Y | ...)``, ``Pr(Y == 1, ... | ...)``, ``Median(Y | ...)`` or ``Quantile(Y, 0.9 | ...)``.
 
-    function: OneOf["E", "Var", "Pr"]
+    ``share`` is the number of a quantile, and ``None`` for all else.
+    """
+
+    function: OneOf["E", "Var", "Pr", "Median", "Quantile"]
     predicates: tuple[Predicate, ...]
     do: tuple[Assignment, ...] = ()
     given: tuple[Assignment, ...] = ()
     span: Span = field(default=NOWHERE, compare=False, repr=False)
     policies: tuple[Policy, ...] = ()
+    share: Literal | None = None
 
     @property
     def query(self) -> Query:
@@ -166,10 +172,22 @@ Expression = Literal | Moment | Arithmetic
 
 @dataclass(frozen=True, slots=True)
 class GraphStatement:
-    """``graph { ... }``, or ``graph "file"``: exactly one of ``spec`` and ``path`` is set."""
+    """``graph { ... }``, or ``graph "file"``: exactly one of ``spec`` and ``path`` is set.
+
+    Where a script has several to compare, each has a ``name``.
+    """
 
     spec: GraphSpec | None = None
     path: str | None = None
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+    name: Name | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IncludeStatement:
+    """``include "file.causal"``: its statements stand here."""
+
+    path: str
     span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
@@ -230,12 +248,22 @@ class QueryStatement:
 
 
 @dataclass(frozen=True, slots=True)
+class Sweep:
+    """``X = [0, 1]``, ``X = grid(0, 1, 11)``, or ``X`` for every level: the values that an open variable takes."""
+
+    name: Name
+    values: Value | Call | None = None
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class EstimateStatement:
-    """``estimate name = expression``."""
+    """``estimate name = expression over X = [...]``."""
 
     name: Name
     expression: Expression
     span: Span = field(default=NOWHERE, compare=False, repr=False)
+    over: tuple[Sweep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +288,7 @@ class SampleStatement:
 
 Statement = (
     GraphStatement
+    | IncludeStatement
     | LatentStatement
     | VarStatement
     | DataStatement
@@ -291,7 +320,12 @@ class Script:
     @property
     def graph(self) -> GraphStatement | None:
         """The first graph statement."""
-        return next((s for s in self.statements if isinstance(s, GraphStatement)), None)
+        return next(iter(self.graphs), None)
+
+    @property
+    def graphs(self) -> tuple[GraphStatement, ...]:
+        """The ``graph`` statements."""
+        return tuple(s for s in self.statements if isinstance(s, GraphStatement))
 
     @property
     def variables(self) -> tuple[VarStatement, ...]:

@@ -7,6 +7,7 @@ from causalc.grammar.source import Span
 
 STATEMENTS = (
     "graph",
+    "include",
     "latent",
     "var",
     "data",
@@ -29,6 +30,7 @@ SYNONYMS = {
     "let": "query",
     "estimand": "query",
     "network": "graph",
+    "require": "include",
     "dataframe": "data",
     "fit": "train",
     "draw": "sample",
@@ -203,6 +205,8 @@ class NameMissing(Message):
 
     def headline(self) -> str:
         named = self.keyword in ("query", "estimate", "data")
+        if self.keyword == "include":
+            return "this `include` does not say which file, in double quotes"
         return f"this `{self.keyword}` {'has no name' if named else 'does not say of what'}"
 
 
@@ -282,7 +286,7 @@ class UnquotedPath(Message):
 
 class GraphWithoutBraces(Message):
     what = "`graph` is followed by braces or by the path of a file"
-    help = 'write  graph {{ X -> Y }}  or  graph "file.dag"'
+    help = 'write  graph {{ X -> Y }},  graph name {{ X -> Y }}  or  graph "file.dag"'
 
 
 # ---- graphs

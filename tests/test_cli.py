@@ -194,7 +194,7 @@ def test_a_mistake_exits_1_with_one_message_and_no_traceback(
 
 
 def test_a_bug_of_ours_is_told_apart(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("causalc.script.check", lambda *_: 1 / 0)
+    monkeypatch.setattr("causalc.script.check_each", lambda *_: 1 / 0)
     done = run("check", "a.causal")
     assert done.code == 70
     assert "ZeroDivisionError" in done.err and "internal error of causalc" in done.err

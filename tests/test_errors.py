@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from causalc.compiler.check import check
+from causalc.compiler.check import check_each
 from causalc.compiler.check_support import check_support
 from causalc.errors import CausalcError
 from causalc.explanations import VERDICT, examples, messages, page, pages
-from causalc.grammar import LanguageError, parse_file
+from causalc.grammar import LanguageError
+from causalc.reading import read_script
 from causalc.script import compile_script
 
 CORPUS = Path(__file__).parent / "golden" / "errors"
@@ -17,17 +18,20 @@ SCRIPTS = sorted(CORPUS.glob("*.causal"))
 
 
 def refused(path: Path) -> None:
-    """Read a script up to the program it makes; raises what is wrong with it."""
-    script = parse_file(path)
-    check_support(script, check(script))
-    compile_script(path)
+    """Read a script up to the programs it makes; raises what is wrong with it."""
+    script = read_script(path)
+    found = check_each(script)
+    for checked in found.values():
+        check_support(script, checked)
+    for name in found:
+        compile_script(path, graph=name)
 
 
 def message_of(path: Path) -> str:
     """What a user is told about a script, under its bare file name."""
     with pytest.raises(CausalcError) as caught:
         refused(path)
-    return str(caught.value).replace(str(path), path.name) + "\n"
+    return str(caught.value).replace(f"{path.parent}/", "") + "\n"
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
@@ -49,7 +53,9 @@ BY_NO_SCRIPT = {  # messages of graphs or queries that stand alone, of huge text
     "function-as-value",
     "name-missing",
     "not-a-dag",
+    "not-included",
     "stochastic-do",
+    "too-many-includes",
     "too-long",
 }
 
@@ -65,7 +71,9 @@ def collected() -> dict[str, dict[str, str]]:
             for message in error.messages:
                 known = found.get(message.code)
                 if known is None or len(text) < len(known["script"]):
-                    printed = str(error).replace(str(path), "wrong.causal")
+                    printed = (
+                        str(error).replace(str(path), "wrong.causal").replace(f"{path.parent}/", "")
+                    )
                     found[message.code] = {"script": text, "printed": printed}
         except CausalcError:
             continue

@@ -14,7 +14,8 @@ from causalc.checks import LEVEL, Finding, energy_test
 from causalc.compiler.check import check
 from causalc.compiler.graph import Graph
 from causalc.errors import CausalcError
-from causalc.estimates import Answer, Estimate, evaluate, plan_estimates, table_of
+from causalc.estimates import Answer, Estimate, evaluate, plan_estimates
+from causalc.estimates_table import table_of
 from causalc.execute import Trained, train
 from causalc.grammar import parse
 from causalc.independences import Independence, implied, independence

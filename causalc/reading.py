@@ -1,0 +1,58 @@
+"""A script and the files that it names: what may be read, and from where."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from causalc.errors import CausalcError
+from causalc.grammar import Source, parse_file, parse_graph
+from causalc.grammar.include import expand
+from causalc.grammar.tree import GraphSpec, Script
+
+
+def read_script(path: Path) -> Script:
+    """A script with what it includes. Raises ``CausalcError``, ``LanguageError`` among them."""
+    return included(parse_file(path), path.parent)
+
+
+def included(script: Script, folder: Path) -> Script:
+    """A script with what it includes from a folder and below, by paths that start at the folder."""
+    return expand(script, lambda name: _inside(folder, name))
+
+
+def _inside(folder: Path, name: str) -> Source:
+    """The text of a file in a folder or below it; ``..`` and links do not lead out."""
+    if not name.strip() or "\0" in name:
+        raise CausalcError("the path is empty or has an invisible character")
+    home, path = folder.resolve(), (folder / name).resolve()
+    if Path(name).is_absolute() or not path.is_relative_to(home):
+        raise CausalcError("it lies outside the folder of this script")
+    if not path.is_file():
+        raise CausalcError("there is no such file")
+    shown = os.path.normpath(folder / path.relative_to(home))
+    try:
+        return Source.read(path).named(shown)
+    except CausalcError as error:
+        reason = str(error).splitlines()[0].partition("error: ")[2]
+        raise CausalcError(reason) from None
+
+
+def load_graph(place: Path) -> GraphSpec:
+    """A graph file beside a script: DAGitty or the edge language, DOT (.dot, .gv) or GML (.gml)."""
+    try:
+        text = place.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise CausalcError(f"{place}: the graph file cannot be read ({reason})") from None
+    if place.suffix in (".dot", ".gv", ".gml"):
+        from causalc.compiler import convert
+
+        graph = convert.from_gml(text) if place.suffix == ".gml" else convert.from_dot(text)
+        return parse_graph(convert.to_text(graph))
+    return parse_graph(text)
+
+
+def apart(path: Path, graph: str | None) -> Path:
+    """A path for one of several graphs: ``out.csv`` becomes ``out.GRAPH.csv``."""
+    return path if graph is None else path.with_name(f"{path.stem}.{graph}{path.suffix}")
