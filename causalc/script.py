@@ -78,7 +78,10 @@ class Job:
 
             options = {name: str(value) for name, value in self.data.options.items()}
             return folder(place, **options)
-        return _renamed(place, self.data.columns) if self.data.columns else place
+        if not self.data.columns:
+            return place
+        texts = [name for name, kind in self.schema.items() if kind and kind.name == "text"]
+        return _renamed(place, self.data.columns, texts)
 
     def diagram(self) -> Diagram:
         """The graph as it was drawn, with its named latents."""
@@ -122,14 +125,14 @@ def inputs_of(query: Query) -> dict[str, str]:
     return found
 
 
-def _renamed(place: Path, columns: Mapping[str, str]) -> Any:
+def _renamed(place: Path, columns: Mapping[str, str], texts: list[str]) -> Any:
     """A table whose columns are called otherwise than the variables: ``columns`` maps variable to column.
 
     A column that has the name of a renamed variable by chance is left out.
     """
     from causalc.runtime.sources import arrow_table
 
-    table = arrow_table(place)
+    table = arrow_table(place, [columns.get(name, name) for name in texts])
     missing = [c for c in columns.values() if c not in table.column_names]
     if missing:
         known = ", ".join(map(repr, table.column_names[:12]))
@@ -170,7 +173,7 @@ def compile_script(path: str | Path, strategy: str | None = None, graph: str | N
         raise CausalcError(f"{path}: the script {wanted}; its graphs: {known}")
     checked = under[graph]
     check_support(script, checked)
-    schema = {name: kind_spec(kind) for name, kind in checked.schema.items()}
+    schema = {name: kind_spec(kind, source.parent) for name, kind in checked.schema.items()}
     models = {name: spec(call) for name, call in checked.models.items()}
     options = dict(checked.train)
     chosen = strategy or str(options.pop("strategy", "auto"))
@@ -225,6 +228,9 @@ def _sample(statement: CheckedSample, query: Query, graph: str | None) -> Sample
     return Sample(statement.query, path, statement.n, statement.seed or 0, values)
 
 
-def kind_spec(kind: Kind) -> Spec:
-    """A kind as the emitter writes it."""
-    return Spec(kind.name, tuple(kind.args), tuple(kind.options.items()))
+def kind_spec(kind: Kind, folder: Path) -> Spec:
+    """A kind as the emitter writes it; the path of an encoder is relative to ``folder``."""
+    options = dict(kind.options)
+    if "encoder" in options:
+        options["encoder"] = str(folder / str(options["encoder"]))
+    return Spec(kind.name, tuple(kind.args), tuple(options.items()))

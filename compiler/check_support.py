@@ -16,7 +16,7 @@ OUTPUTS = ("", ".csv", ".parquet", ".npz", ".png")
 
 def check_support(script: Script, checked: CheckedScript) -> None:
     """Raise ``LanguageError`` with every statement of a checked script that would have to be ignored."""
-    found = [*_data(script), *_train(script), *_variables(script), *_outputs(script, checked)]
+    found = [*_data(script), *_train(script), *_outputs(script, checked)]
     if found:
         assert script.source is not None
         raise LanguageError([(message, script.source) for message in found])
@@ -48,12 +48,6 @@ def _train(script: Script) -> Iterator[Message]:
                 value = getattr(dict(statement.options)[name], "value", None)
                 if name == "bootstrap" and value == 1:
                     yield s.OneRefit(span)
-
-
-def _variables(script: Script) -> Iterator[Message]:
-    for statement in script.variables:
-        if statement.kind.name == "text":
-            yield s.TextKind(statement.kind.span)
 
 
 def _outputs(script: Script, checked: CheckedScript) -> Iterator[Message]:

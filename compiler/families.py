@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from causalc.compiler.kinds import DISCRETE, Kind
+from causalc.compiler.kinds import DISCRETE, KINDS, Kind
 from causalc.grammar.tree import Literal, Sequence, Symbol, Value
 
 
@@ -71,12 +71,13 @@ class Family:
     options: Rules
 
 
+NOT_TEXT = tuple(kind for kind in KINDS if kind != "text")
 FAMILIES: Mapping[str, Family] = {
     "table": Family(DISCRETE, {"smoothing": POSITIVE}),
     "softmax": Family(DISCRETE, NETWORK),
     "mixture": Family(("integer", "real", "vector"), {**NETWORK, "components": COUNT}),
     "diffusion": Family(
-        None,
+        NOT_TEXT,
         {
             **NETWORK,
             "evaluations": COUNT,
@@ -86,8 +87,16 @@ FAMILIES: Mapping[str, Family] = {
         },
     ),
     "flow": Family(("integer", "real", "vector"), {**NETWORK, "bins": COUNT}),
-    "vae": Family(None, {**NETWORK, "latent": COUNT}),
+    "vae": Family(NOT_TEXT, {**NETWORK, "latent": COUNT}),
     "gan": Family(("image", "integer", "real", "vector"), {**NETWORK, "latent": COUNT}),
+    "transformer": Family(
+        ("text",),
+        {
+            **{name: rule for name, rule in NETWORK.items() if name != "transform"},
+            "order": Choice(("left", "any")),
+            "evaluations": COUNT,
+        },
+    ),
     "pretrained": Family(
         None,
         {

@@ -19,6 +19,7 @@ DISCRETE = ("binary", "categorical", "ordinal")
 MAX_LEVELS = 10_000
 MAX_SIDE = 16_384
 MAX_NUMBERS = 1_000_000
+MAX_TOKENS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ class Kind:
                 sides = math.prod(int(a) for a in self.args)
                 return sides * int(self.options.get("channels", 1))
             case "text":
-                return int(self.options.get("max_tokens", DEFAULT_TOKENS))
+                given = self.options.get("max_tokens", DEFAULT_TOKENS)
+                return int(self.args[0] if self.args else given)
             case _:
                 return len(self.levels or (0,))
 
@@ -156,9 +158,7 @@ def _whole(low: int, high: int) -> Callable[[Value], bool]:
 
 
 def _text(value: Value) -> bool:
-    return isinstance(value, Symbol) or (
-        isinstance(value, Literal) and isinstance(value.value, str)
-    )
+    return isinstance(value, Literal) and isinstance(value.value, str) and bool(value.value)
 
 
 def _nothing(call: Call, usage: str) -> Message | None:
@@ -175,6 +175,16 @@ def _sizes(count: int, high: int, want: str) -> Callable[[Call, str], Message | 
         return None
 
     return check
+
+
+def _tokens(call: Call, usage: str) -> Message | None:
+    if not call.args:
+        return None
+    if len(call.args) > 1 or "max_tokens" in dict(call.options):
+        return d.KindArguments(call.span, call.name, "takes one number of tokens", usage)
+    if not _whole(1, MAX_TOKENS)(call.args[0]):
+        return d.KindSize(call.args[0].span, call.name, MAX_TOKENS, usage)
+    return None
 
 
 def _levels(call: Call, usage: str) -> Message | None:
@@ -233,9 +243,9 @@ CHECKS: dict[str, tuple[str, _Allowed, _Check]] = {
         _sizes(2, MAX_SIDE, "a height and a width"),
     ),
     "text": (
-        'text(max_tokens=64, encoder="minilm")',
-        {"max_tokens": _whole(1, 65_536), "encoder": _text},
-        _nothing,
+        'text(max_tokens=64), or text(max_tokens=64, encoder="folder/of/one")',
+        {"max_tokens": _whole(1, MAX_TOKENS), "encoder": _text},
+        _tokens,
     ),
 }
 KINDS = tuple(CHECKS)

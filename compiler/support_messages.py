@@ -43,11 +43,6 @@ class OneRefit(Message):
     help = "write  bootstrap = 20,  or leave it out"
 
 
-class TextKind(Message):
-    what = "no model learns variables of kind `text`"
-    help = "declare an embedding of it, vector(384), or its class, categorical(...); else leave this out"
-
-
 class OutputSuffix(Message):
     what = "samples are not written as `{suffix}`"
     help = (

@@ -22,9 +22,20 @@ if TYPE_CHECKING:
         integer,
         ordinal,
         real,
+        text,
         vector,
     )
-    from causalc.runtime.specs import diffusion, flow, gan, mixture, pretrained, softmax, table, vae
+    from causalc.runtime.specs import (
+        diffusion,
+        flow,
+        gan,
+        mixture,
+        pretrained,
+        softmax,
+        table,
+        transformer,
+        vae,
+    )
 
 _HOMES = {
     "program": ("FREE", "Draw", "Input", "Models", "Query", "Row", "Run", "sampling", "start"),
@@ -37,9 +48,20 @@ _HOMES = {
         "integer",
         "ordinal",
         "real",
+        "text",
         "vector",
     ),
-    "specs": ("diffusion", "flow", "gan", "mixture", "pretrained", "softmax", "table", "vae"),
+    "specs": (
+        "diffusion",
+        "flow",
+        "gan",
+        "mixture",
+        "pretrained",
+        "softmax",
+        "table",
+        "transformer",
+        "vae",
+    ),
     "image_files": ("folder",),
     "command": ("main",),
 }
@@ -73,6 +95,8 @@ __all__ = [
     "softmax",
     "start",
     "table",
+    "text",
+    "transformer",
     "vae",
     "vector",
 ]

@@ -31,6 +31,10 @@ def check(family: str, folder: Path) -> None:
         raise CausalcError(f"{folder / 'config.json'}: missing or damaged.")
     if family in _MODULES:
         compare(_module(family, config), folder / "model.safetensors")
+    elif family == "transformer":
+        compare(_author(config), folder / "model.safetensors")
+        if not 1 <= _whole(config["evaluations"]) <= _WIDEST:
+            raise CausalcError(f"{folder / 'config.json'}: impossible number of evaluations.")
     elif family == "diffusion":
         compare(_denoiser(config, folder), folder / "denoiser" / _WEIGHTS)
         scale = config["data_scale"]
@@ -62,6 +66,17 @@ def _module(family: str, config: Mapping[str, Any]) -> Callable[[], nn.Module]:
     shape = Shape.from_json(config["shape"])
     maker: Any = getattr(import_module(module), name)
     return lambda: maker(shape, *widths, depth)
+
+
+def _author(config: Mapping[str, Any]) -> Callable[[], nn.Module]:
+    from causalc.runtime.families.transformer import ORDERS, Author
+
+    width, depth = map(_whole, config["size"])
+    _small(depth, width)
+    if config["order"] not in ORDERS:
+        raise CausalcError(f"Unknown order {str(config['order'])[:40]!r}.")
+    shape = Shape.from_json(config["shape"])
+    return lambda: Author(shape, width, depth, config["order"])
 
 
 def _denoiser(config: Mapping[str, Any], folder: Path) -> Callable[[], nn.Module]:

@@ -14,6 +14,7 @@ from causalc.runtime.specs import ModelSpec
 
 _ROWS_A_NUMBER = 10  # a table needs this many rows for every number it holds
 _MIXTURE_WIDTH = 8  # wider vectors go to diffusion
+_WRITERS = ("transformer", "pretrained")  # families of texts
 _SAMPLERS = ("diffusion", "vae", "gan")  # families without a density
 
 Link = tuple[Shape, ModelSpec]
@@ -22,12 +23,14 @@ Link = tuple[Shape, ModelSpec]
 def links(shape: Shape, spec: ModelSpec | None, rows: int, density: bool = False) -> list[Link]:
     """Split a conditional into links P(t₁ | inputs), P(t₂ | t₁, inputs), … with a family each.
 
-    Softmax and mixture take one target; the others take all of theirs jointly, where they can
+    Softmax, mixture and transformer take one target; the others take all of theirs jointly, where they can
     model every one. With ``density`` every link must have a log probability: a spec that cannot
     give one is replaced.
     """
-    if density and spec is not None and spec.family in _SAMPLERS:
+    if density and spec is not None and not _dense(spec):
         spec = None
+    if spec is not None:
+        _check_texts(spec, shape)
     if len(shape.targets) == 1 or (spec is not None and _jointly(spec, shape)):
         return [(shape, spec or choose(shape, rows, density))]
     found: list[Link] = []
@@ -37,18 +40,33 @@ def links(shape: Shape, spec: ModelSpec | None, rows: int, density: bool = False
     return found
 
 
+def _dense(spec: ModelSpec) -> bool:
+    return spec.family not in _SAMPLERS and spec.get("order", "left") == "left"
+
+
+def _check_texts(spec: ModelSpec, shape: Shape) -> None:
+    """Raise CausalcError where the one target is a text and the family none that writes."""
+    (name, kind), *others = shape.targets
+    if not others and kind.name == "text" and not _models(spec, kind):
+        raise CausalcError(
+            f"{shape}: {spec.family}() writes no texts and {name} is {kind}; use transformer()."
+        )
+
+
 def _jointly(spec: ModelSpec, shape: Shape) -> bool:
     """Return whether the family models all targets at once."""
     if spec.family == "table":
         codes = all(kind.discrete for _, kind in shape.targets)
         return codes and math.prod(sizes(shape.targets)) <= MOST_OUTCOMES
-    return spec.family not in ("softmax", "mixture") and all(
+    return spec.family not in ("softmax", "mixture", "transformer") and all(
         _models(spec, kind) for _, kind in shape.targets
     )
 
 
 def _models(spec: ModelSpec, kind: Kind) -> bool:
     """Return whether the family models a target of this kind."""
+    if spec.family == "transformer" or kind.name == "text":
+        return spec.family in _WRITERS and kind.name == "text"
     if spec.family in ("table", "softmax"):
         return kind.discrete
     if spec.family in ("mixture", "flow"):
@@ -71,6 +89,8 @@ def choose(shape: Shape, rows: int, density: bool = False) -> ModelSpec:
         numbers = math.prod(map(float, sizes(shape.inputs))) * (len(kind.levels) - 1)
         few = counted and numbers * _ROWS_A_NUMBER <= rows
         return specs.table() if few else specs.softmax()
+    if kind.name == "text":
+        return specs.transformer()
     if (
         kind.scalar or kind.width <= (WIDEST if density else _MIXTURE_WIDTH)
     ) and kind.name != "image":

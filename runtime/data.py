@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from causalc.errors import CausalcError
+from causalc.runtime import tokens
 from causalc.runtime.schema import Kind, Schema, infer, near
 from causalc.runtime.sources import Parts, parts, read
 from causalc.runtime.stored import Spool, Stored, slices
@@ -83,7 +85,8 @@ def _readable(values: Any) -> Any:
 def load(source: Any, schema: Schema, scratch: Path | None = None) -> Columns:
     """Read ``source`` (a path, frame, Arrow table, mapping or ``folder``) as ``schema`` says.
 
-    Inferred kinds are settled from the values: read them back from ``Columns.schema``. Files of a
+    Inferred kinds and the vocabularies of texts are settled from the values: read them back from
+    ``Columns.schema``. Texts longer than their kind allows are cut, which a finding says. Files of a
     table too large for memory are read part by part, and kept in files in ``scratch``. Raises
     CausalcError for missing columns or values, unknown labels, wrong shapes, non-finite numbers
     and columns of different lengths, and OSError where the disk is full.
@@ -107,10 +110,10 @@ def _checked(raw: dict[str, np.ndarray], present: tuple[str, ...], schema: Schem
         _refuse_missing(name, raw[name])
     guessed = infer({name: raw[name] for name in schema if schema[name].name == "inferred"})
     settled = Schema({name: guessed.get(name, schema[name]) for name in schema})
-    arrays = {name: canonical(name, raw[name], settled[name]) for name in settled}
+    words = {name: _words(name, raw[name], Counter()) for name in _unlearnt(settled)}
+    settled = _learnt(settled, words)
     seen = {name: _Seen(settled[name]) for name in settled}
-    for name, values in arrays.items():
-        seen[name].add(values)
+    arrays = {name: seen[name].take(name, raw[name]) for name in settled}
     return Columns(settled, arrays, tuple(_findings(seen)))
 
 
@@ -124,8 +127,7 @@ def _streamed(source: Parts, schema: Schema, scratch: Path | None) -> Columns:
             made = {}
             for name, values in part.items():
                 _refuse_missing(name, values, first)
-                made[name] = canonical(name, values, settled[name], first=first)
-                seen[name].add(made[name])
+                made[name] = seen[name].take(name, values, first)
             spool.add(made)
             first += len(made[next(iter(made))])
         if not first:
@@ -144,7 +146,34 @@ def _settled(source: Parts, schema: Schema) -> Schema:
         if all(values.dtype.kind in "fb" or values.ndim > 1 for values in found.values()):
             break
     guessed = infer(found)
-    return Schema({name: guessed.get(name, schema[name]) for name in schema})
+    settled = Schema({name: guessed.get(name, schema[name]) for name in schema})
+    words: dict[str, Counter[str]] = {name: Counter() for name in _unlearnt(settled)}
+    first = 0
+    for part in source.read(list(words)) if words else ():
+        for name, values in part.items():
+            _refuse_missing(name, values, first)
+            _words(name, values, words[name], first)
+        first += len(part[next(iter(words))])
+    return _learnt(settled, words)
+
+
+def _unlearnt(schema: Schema) -> list[str]:
+    return [name for name, kind in schema.items() if kind.name == "text" and not kind.levels]
+
+
+def _words(name: str, values: np.ndarray, counts: Counter[str], first: int = 0) -> Counter[str]:
+    return tokens.count_words(_texts(f"Column {name!r}", values, first), counts)
+
+
+def _learnt(schema: Schema, words: Mapping[str, Counter[str]]) -> Schema:
+    """Give texts the vocabularies of their words, and what is known of their encoders."""
+    made = {name: replace(schema[name], levels=tokens.learn(words[name])) for name in words}
+    for name, kind in made.items():
+        if kind.encoder is not None:
+            from causalc.runtime.text_encoder import described
+
+            made[name] = replace(kind, encoder=described(kind.encoder))
+    return Schema({name: made.get(name, schema[name]) for name in schema})
 
 
 def _distinct(values: np.ndarray, before: np.ndarray | None) -> np.ndarray:
@@ -180,24 +209,43 @@ class _Seen:
     rows: int = 0
     first: Any = None
     constant: bool = True
+    cut: int = 0  # texts longer than their kind allows
+    longest: int = 0
     levels: np.ndarray = field(init=False)
     mark: Any = field(default_factory=hashlib.sha256)
 
     def __post_init__(self) -> None:
-        self.levels = np.zeros(len(self.kind.levels), bool)
+        self.levels = np.zeros(len(self.kind.levels) if self.kind.discrete else 0, bool)
 
-    def add(self, values: np.ndarray) -> None:
-        """Take the next part into account."""
+    def take(self, name: str, values: np.ndarray, first: int = 0) -> np.ndarray:
+        """Check the next part, take it into account and return it in canonical form."""
+        if self.kind.name == "text":
+            texts, most = _texts(f"Column {name!r}", values, first), self.kind.width
+            made, lengths = tokens.encode(texts, _levels(self.kind), most)
+            self.cut += int((lengths > most).sum())
+            self.longest = max(self.longest, int(lengths.max(initial=0)))
+        else:
+            made = canonical(name, values, self.kind, first=first)
+        self._add(made)
+        return made
+
+    def _add(self, values: np.ndarray) -> None:
         if self.first is None:
             self.first = values[:1].copy()
         self.rows += len(values)
         self.constant = self.constant and bool((values == self.first).all())
-        if self.kind.discrete:
+        if len(self.levels):
             self.levels |= np.bincount(values, minlength=len(self.levels)).astype(bool)
         self.mark.update(np.ascontiguousarray(values).data)
 
 
 def _findings(seen: Mapping[str, _Seen]) -> Iterator[str]:
+    for name, column in seen.items():
+        if column.cut:
+            yield (
+                f"{name}: {column.cut:,} of {column.rows:,} texts take more than {column.kind.width} tokens and "
+                f"were cut there; the longest takes {column.longest}: text(max_tokens={column.longest}) keeps all."
+            )
     for name, column in seen.items():
         if column.constant and column.rows > 1:
             yield (
@@ -264,6 +312,8 @@ def _canonical(name: str, array: np.ndarray, kind: Kind, first: int) -> np.ndarr
         return _codes(name, array, kind, first)
     if kind.name == "image":
         return _pixels(name, array, kind, first)
+    if kind.name == "text":
+        return _tokens(name, array, kind, first)
     if array.dtype.kind not in "fiub":
         array = _numbers(name, array, kind)
     wanted = (len(array), *kind.shape)
@@ -289,6 +339,32 @@ def _canonical(name: str, array: np.ndarray, kind: Kind, first: int) -> np.ndarr
             f"{name}, row {first + row}: {array[row]} is not a whole number; declare the variable real()."
         )
     return np.asarray(rounded, np.int64)
+
+
+def _tokens(name: str, array: np.ndarray, kind: Kind, first: int) -> np.ndarray:
+    made, lengths = tokens.encode(_texts(name, array, first), _levels(kind), kind.width)
+    if (lengths > kind.width).any():
+        row = int((lengths > kind.width).argmax())
+        raise CausalcError(
+            f"{name}, row {first + row}: a text of {lengths[row]} tokens, at most {kind.width} are taken; shorten "
+            f"it, or declare text(max_tokens={lengths[row]})."
+        )
+    return made
+
+
+def _texts(name: str, array: np.ndarray, first: int) -> list[str]:
+    """Return the values as texts. Raises CausalcError where one is none."""
+    if array.ndim != 1:
+        raise CausalcError(f"{name}: a text is one value a row, got {array.shape}.")
+    values: list[str] = array.tolist()
+    for row, value in enumerate(values):
+        if not isinstance(value, str):
+            raise CausalcError(f"{name}, row {first + row}: expected a text, got {value!r:.60}.")
+    return values
+
+
+def _levels(kind: Kind) -> tuple[str, ...]:
+    return tuple(map(str, kind.levels or tokens.BASE))
 
 
 def _numbers(name: str, array: np.ndarray, kind: Kind) -> np.ndarray:
@@ -356,7 +432,9 @@ def _pixels(name: str, array: np.ndarray, kind: Kind, first: int) -> np.ndarray:
 
 
 def labels(values: np.ndarray, kind: Kind) -> np.ndarray:
-    """Return canonical values as the user wrote them: labels for codes, anything else unchanged."""
+    """Return canonical values as the user wrote them: labels for codes, texts, else unchanged."""
+    if kind.name == "text":
+        return tokens.decode(values, _levels(kind))
     if not kind.discrete:
         return values
     types = {type(level) for level in kind.levels}

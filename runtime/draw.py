@@ -69,8 +69,9 @@ class Draw:
             array = _boxed(value)
         except CausalcError as error:
             raise CausalcError(f"Input {name!r}: {error}") from error
-        one = kind.shape[:2] if kind.shape[2:] == (1,) else kind.shape
-        single = array.shape in (kind.shape, one)
+        whole = () if kind.name == "text" else kind.shape  # a text is one value
+        one = kind.shape[:2] if kind.shape[2:] == (1,) else whole
+        single = array.shape in (whole, one)
         if not single and (array.ndim == 0 or len(array) != self.n):
             raise CausalcError(
                 f"{name}: values of shape {array.shape}, expected one {kind} or {self.n} of them."

@@ -1,6 +1,6 @@
 """Canonical columns to tensors and back, with a state that is JSON.
 
-Codes stay codes (``int64``); images are ``uint8`` tensors ``(n, channels, h, w)`` until ``unpack``
+Codes stay codes (``int64``; of texts ``int32``); images are ``uint8`` tensors ``(n, channels, h, w)`` until ``unpack``
 makes them floats in [-1, 1]; numbers and vectors become floats of about unit scale, either
 standardised or through a quantile transform with exact inverse.
 """
@@ -29,7 +29,7 @@ _TAIL = 4.5  # excess kurtosis from which auto prefers quantiles
 class Encoder:
     """How one variable becomes a tensor. ``state`` holds numbers by name, JSON as it stands.
 
-    ``method`` is "codes", "pixels", "standard" or "quantile".
+    ``method`` is "codes", "tokens", "pixels", "standard" or "quantile".
     """
 
     kind: Kind
@@ -43,13 +43,15 @@ class Encoder:
 
     def encode(self, values: np.ndarray, uniform: np.ndarray | None = None) -> torch.Tensor:
         """Return the tensor of canonical ``values``: shape ``(n,)`` codes, ``(n, c, h, w)`` or
-        ``(n, d)``, d = 1 for numbers.
+        ``(n, d)``, d = 1 for numbers, the most tokens for texts.
 
         With ``uniform`` (floats in [0, 1), one a row) integers and point masses are spread over
         their interval, as a density model needs of its targets; ``decode`` undoes it exactly.
         """
         if self.method == "codes":
             return torch.from_numpy(np.array(values, np.int64))
+        if self.method == "tokens":
+            return torch.from_numpy(np.array(values, np.int32))
         if self.method == "pixels":
             return torch.from_numpy(np.array(values.transpose(0, 3, 1, 2), np.uint8, order="C"))
         rows = values.reshape(len(values), -1).astype(np.float64)
@@ -74,6 +76,8 @@ class Encoder:
         array = tensor.detach().cpu().numpy()
         if self.method == "codes":
             return array.astype(np.int64)
+        if self.method == "tokens":
+            return array.astype(np.int32)
         if self.method == "pixels":
             height, width, channels = self.kind.shape
             pixels = array.reshape(len(array), channels, height, width).transpose(0, 2, 3, 1)
@@ -97,7 +101,7 @@ class Encoder:
     @property
     def faulty(self) -> bool:
         """Whether the state is not one that ``fit_encoder`` gives for the kind."""
-        wanted = {"image": ("pixels",), "vector": ("standard",)}.get(
+        wanted = {"image": ("pixels",), "text": ("tokens",), "vector": ("standard",)}.get(
             self.kind.name, ("codes",) if self.kind.discrete else ("standard", "quantile")
         )
         state = {name: np.array(values, np.float64) for name, values in self.state}
@@ -176,8 +180,8 @@ def fit_encoder(values: Column, kind: Kind, transform: str = "auto") -> Encoder:
     """
     if kind.discrete:
         return Encoder(kind, "codes")
-    if kind.name == "image":
-        return Encoder(kind, "pixels")
+    if kind.name in ("image", "text"):
+        return Encoder(kind, "pixels" if kind.name == "image" else "tokens")
     if len(values) == 0:
         raise CausalcError("There are no rows to learn from.")
     values = values[some(len(values), 0)]

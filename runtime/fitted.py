@@ -212,7 +212,7 @@ def _load_rows(folder: Path, config: Mapping[str, Any]) -> Rows:
     codes = all(
         values.min() >= 0 and values.max() < len(kinds[name].levels)
         for name, values in columns.items()
-        if kinds[name].discrete
+        if kinds[name].levels
     )
     shaped = all(values.shape[1:] == kinds[name].shape for name, values in columns.items())
     if len(lengths) != 1 or 0 in lengths or not shaped or not codes:

@@ -11,6 +11,8 @@ from torch.nn import functional
 from causalc.runtime.encode import unpack
 from causalc.runtime.families.protocol import Tensors, Variables
 from causalc.runtime.schema import Kind
+from causalc.runtime.text_encoder import FrozenReader
+from causalc.runtime.text_network import READ, Reader
 
 _WIDEST_ONE_HOT = 64
 _EMBEDDING = 32
@@ -27,7 +29,8 @@ def periodic(z: torch.Tensor, frequencies: tuple[float, ...] = FREQUENCIES) -> t
 class Features(nn.Module):
     """Encoded inputs as one float vector a row.
 
-    One-hot codes (embeddings above 64 levels), numbers with periodic features, flat pixels.
+    One-hot codes (embeddings above 64 levels), numbers with periodic features, flat pixels, texts as a
+    reader sums them up.
     """
 
     constant: torch.Tensor
@@ -37,10 +40,13 @@ class Features(nn.Module):
         self.inputs = inputs
         self.register_buffer("constant", torch.ones(1, 1), persistent=False)
         self.embeddings = nn.ModuleDict()
+        self.readers = nn.ModuleDict()
         self.width = 0
         for i, (_, kind) in enumerate(inputs):
             if kind.discrete and len(kind.levels) > _WIDEST_ONE_HOT:
                 self.embeddings[str(i)] = nn.Embedding(len(kind.levels), _EMBEDDING)
+            elif kind.name == "text":
+                self.readers[str(i)] = FrozenReader(kind) if kind.encoder else Reader(kind)
             self.width += self._width(kind)
         self.width = self.width or 1  # a constant, so that layers without inputs are ordinary
 
@@ -48,6 +54,8 @@ class Features(nn.Module):
     def _width(kind: Kind) -> int:
         if kind.discrete:
             return len(kind.levels) if len(kind.levels) <= _WIDEST_ONE_HOT else _EMBEDDING
+        if kind.name == "text":
+            return kind.encoder.width if kind.encoder else 2 * READ
         many = kind.name == "image" or kind.width > _PERIODIC_WIDTH
         return kind.width if many else kind.width * (1 + 2 * len(FREQUENCIES))
 
@@ -62,6 +70,9 @@ class Features(nn.Module):
         if str(i) in self.embeddings:
             embedded: torch.Tensor = self.embeddings[str(i)](values)
             return embedded
+        if str(i) in self.readers:
+            read: torch.Tensor = self.readers[str(i)](values)
+            return read
         if kind.discrete:
             return functional.one_hot(values, len(kind.levels)).float()
         flat = unpack(values).flatten(1)

@@ -354,7 +354,7 @@ def _cause(columns: Columns, shape: Shape) -> str:
     """Name the value that most likely made training diverge, or say that none stands out."""
     found = []
     for name, kind in (*shape.targets, *shape.inputs):
-        if kind.discrete or kind.name == "image":
+        if kind.levels or kind.name == "image":
             continue
         values = columns[name][:].reshape(columns.rows, -1).astype(np.float64)
         gaps = np.abs(values - np.median(values, axis=0))

@@ -10,14 +10,31 @@ from difflib import get_close_matches
 import numpy as np
 
 from causalc.errors import CausalcError
+from causalc.runtime.tokens import BASE, MOST_TOKENS
 
 Label = str | int | float | bool
 
 DISCRETE = ("binary", "categorical", "ordinal")
 SCALAR = ("integer", "real")
-_NAMES = (*DISCRETE, *SCALAR, "vector", "image", "inferred")
+_NAMES = (*DISCRETE, *SCALAR, "vector", "image", "text", "inferred")
 _FEW_LEVELS = 20
+_WIDEST_ENCODER = 1 << 16
 _MOST_NUMBERS, _MOST_LEVELS = 1 << 26, 1 << 20  # of a value read back from a file
+
+
+@dataclass(frozen=True, slots=True)
+class TextEncoder:
+    """A local folder with a text encoder; its digest and width are learnt when the data are read."""
+
+    path: str
+    digest: str = ""
+    width: int = 0
+
+    def __post_init__(self) -> None:
+        written = isinstance(self.path, str) and isinstance(self.digest, str) and self.path
+        sized = type(self.width) is int and 0 <= self.width <= _WIDEST_ENCODER
+        if not (written and sized):
+            raise CausalcError(f"text: {str(self.path)[:80]!r} is not a folder of an encoder.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +43,14 @@ class Kind:
 
     Columns of a kind are held as: ``int64`` codes into ``levels`` (discrete), ``int64``
     (integer), ``float64`` (real), ``float32`` of shape ``(n, d)`` (vector), ``uint8`` of shape
-    ``(n, h, w, channels)`` (image).
+    ``(n, h, w, channels)`` (image), ``int32`` codes into ``levels`` of shape ``(n, max_tokens)``
+    (text; the levels are its vocabulary, learnt when the data are read: see ``tokens``).
     """
 
     name: str
     levels: tuple[Label, ...] = ()
     shape: tuple[int, ...] = ()
+    encoder: TextEncoder | None = None
 
     def __post_init__(self) -> None:
         _check(self)
@@ -58,6 +77,8 @@ class Kind:
             value["levels"] = list(self.levels)
         if self.shape:
             value["shape"] = list(self.shape)
+        if self.encoder:
+            value["encoder"] = [self.encoder.path, self.encoder.digest, self.encoder.width]
         return value
 
     @staticmethod
@@ -66,12 +87,16 @@ class Kind:
         name, levels, shape = value.get("kind"), value.get("levels", []), value.get("shape", [])
         if not isinstance(name, str) or not isinstance(levels, list) or not isinstance(shape, list):
             raise CausalcError(f"Not a kind of variable: {str(value)[:80]}.")
-        kind = Kind(name, tuple(levels), tuple(shape))
+        about = value.get("encoder")
+        encoder = TextEncoder(*about) if isinstance(about, list) and len(about) == 3 else None
+        kind = Kind(name, tuple(levels), tuple(shape), encoder)
         if kind.width > _MOST_NUMBERS or len(levels) > _MOST_LEVELS:
             raise CausalcError(f"{name}: larger than any variable may be.")
         return kind
 
     def __str__(self) -> str:
+        if self.name == "text":
+            return f"text({self.shape[0]})"
         if self.levels and self.levels != tuple(range(len(self.levels))):
             return f"{self.name}({', '.join(map(repr, self.levels))})"
         if self.name in ("categorical", "ordinal"):
@@ -84,12 +109,16 @@ def _check(kind: Kind) -> None:
         raise CausalcError(f"Unknown kind of variable {kind.name!r}: use {', '.join(_NAMES)}.")
     if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in kind.shape):
         raise CausalcError(f"{kind.name}: sizes must be whole numbers of at least 1.")
-    lengths = {"vector": 1, "image": 3}
+    lengths = {"vector": 1, "image": 3, "text": 1}
     if len(kind.shape) != lengths.get(kind.name, 0):
         raise CausalcError(f"{kind.name}: takes {lengths.get(kind.name, 0)} sizes.")
     if kind.discrete and len(kind.levels) < 2:
         raise CausalcError(f"{kind.name}: a discrete variable needs at least two levels.")
-    if kind.levels and not kind.discrete:
+    if kind.encoder and kind.name != "text":
+        raise CausalcError(f"{kind.name}: takes no encoder.")
+    if kind.levels and kind.name == "text":
+        _check_vocabulary(kind.levels)
+    elif kind.levels and not kind.discrete:
         raise CausalcError(f"{kind.name}: takes no levels.")
     if kind.name == "binary" and len(kind.levels) != 2:
         raise CausalcError("binary: takes exactly two levels.")
@@ -97,6 +126,12 @@ def _check(kind: Kind) -> None:
         raise CausalcError(f"{kind.name}: levels are text or numbers, not {kind.levels!r}.")
     if len(set(kind.levels)) != len(kind.levels):
         raise CausalcError(f"{kind.name}: the same level is given twice in {kind.levels!r}.")
+
+
+def _check_vocabulary(levels: tuple[Label, ...]) -> None:
+    written = all(isinstance(level, str) and max(level, default="") < "Ā" for level in levels)
+    if not written or levels[: len(BASE)] != BASE or len(levels) > MOST_TOKENS:
+        raise CausalcError("text: these levels are not a vocabulary.")
 
 
 def _levels(name: str, levels: tuple[Label, ...]) -> tuple[Label, ...]:
@@ -142,6 +177,15 @@ def vector(d: int) -> Kind:
 def image(h: int, w: int, channels: int = 1) -> Kind:
     """Images ``h`` pixels high and ``w`` wide."""
     return Kind("image", shape=(h, w, channels))
+
+
+def text(max_tokens: int = 64, encoder: str = "") -> Kind:
+    """Texts of at most ``max_tokens`` tokens; the vocabulary is learnt from the data.
+
+    Longer texts of the data are cut there, which a finding reports. ``encoder`` is a local folder of a text
+    encoder (see ``text_encoder``), which then reads the text where it is an input.
+    """
+    return Kind("text", shape=(max_tokens,), encoder=TextEncoder(encoder) if encoder else None)
 
 
 def inferred() -> Kind:

@@ -27,7 +27,7 @@ def read(source: Any, schema: Schema) -> Raw:
         path = Path(source)
         if path.is_dir() and (path / "labels.csv").is_file():
             return _folder(folder(path), schema)
-        return _table(arrow_table(path), schema, str(path))
+        return _table(arrow_table(path, texts_of(schema)), schema, str(path))
     if isinstance(source, Mapping):
         wanted = {name: to_array(name, source[name]) for name in source if name in schema}
         return wanted, tuple(map(str, source))
@@ -44,8 +44,16 @@ def read(source: Any, schema: Schema) -> Raw:
     )
 
 
-def arrow_table(path: Path) -> Any:
-    """Read a file, or a folder of files with the same columns, as an Arrow table."""
+def texts_of(schema: Schema) -> list[str]:
+    """Return the names of the texts, which a csv file would else be read as numbers or dates."""
+    return [name for name, kind in schema.items() if kind.name == "text"]
+
+
+def arrow_table(path: Path, texts: Sequence[str] = ()) -> Any:
+    """Read a file, or a folder of files with the same columns, as an Arrow table.
+
+    The columns ``texts`` of a csv file are taken as they stand.
+    """
     import pyarrow as pa
 
     if not path.exists():
@@ -54,8 +62,8 @@ def arrow_table(path: Path) -> Any:
         raise CausalcError(f"{path}: expected a {', '.join(_FILES)} file or a folder of them.")
     try:
         if path.is_dir():
-            return _parts(path)
-        return _one(path)
+            return _parts(path, texts)
+        return _one(path, texts)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise CausalcError(
@@ -92,17 +100,19 @@ def parts(source: Any, schema: Schema) -> Parts | None:
         files = [file for file in files if file.is_file() and file.suffix in _FILES]
         if not files or sum(_held(file, schema) for file in files) <= stored.IN_MEMORY:
             return None
-        names = tuple(_open(files[0], None).schema.names)
+        names = tuple(_open(files[0], None, ()).schema.names)
     except (pa.ArrowException, OSError, UnicodeDecodeError):
         return None  # what is wrong with it is said where it is read
     repeated = sorted({name for name in names if names.count(name) > 1 and name in schema})
     if repeated:
         raise CausalcError(f"{source}: the column {repeated[0]!r} appears more than once.")
 
+    texts = texts_of(schema)
+
     def read(wanted: Sequence[str]) -> Iterator[dict[str, np.ndarray]]:
         for file in files:
             try:
-                for batch in _open(file, wanted).batches:
+                for batch in _open(file, wanted, texts).batches:
                     for start in range(0, batch.num_rows, stored.PART):
                         table = pa.Table.from_batches([batch.slice(start, stored.PART)])
                         yield {name: _arrow(table.column(name)) for name in wanted}
@@ -121,8 +131,8 @@ class _Batches:
     batches: Iterator[Any]
 
 
-def _open(file: Path, names: Sequence[str] | None) -> _Batches:
-    """Begin to read a file; of its columns the named ones."""
+def _open(file: Path, names: Sequence[str] | None, texts: Sequence[str]) -> _Batches:
+    """Begin to read a file; of its columns the named ones, ``texts`` as they stand."""
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.parquet
@@ -133,9 +143,9 @@ def _open(file: Path, names: Sequence[str] | None) -> _Batches:
         batches = table.iter_batches(stored.PART, columns=wanted, use_threads=False)
         return _Batches(table.schema_arrow, batches)
     if file.suffix == ".csv":
-        options = pyarrow.csv.ConvertOptions(include_columns=wanted)
+        parse, convert = _as_texts(texts, wanted)
         blocks = pyarrow.csv.ReadOptions(use_threads=False, block_size=1 << 24)
-        reader = pyarrow.csv.open_csv(file, blocks, convert_options=options)
+        reader = pyarrow.csv.open_csv(file, blocks, parse, convert)
         return _Batches(reader.schema, iter(reader))
     # Read, not mapped: pages of a map count as memory in use for as long as it lives.
     content = pa.OSFile(str(file))
@@ -158,13 +168,14 @@ def _held(file: Path, schema: Schema) -> int:
     return file.stat().st_size
 
 
-def _one(path: Path) -> Any:
+def _one(path: Path, texts: Sequence[str]) -> Any:
     import pyarrow.csv
     import pyarrow.feather
     import pyarrow.parquet
 
     if path.suffix == ".csv":
-        return pyarrow.csv.read_csv(path)
+        parse, convert = _as_texts(texts)
+        return pyarrow.csv.read_csv(path, parse_options=parse, convert_options=convert)
     if path.suffix == ".parquet":
         return pyarrow.parquet.read_table(path)
     try:
@@ -174,13 +185,23 @@ def _one(path: Path) -> Any:
             return pyarrow.ipc.open_stream(file).read_all()
 
 
-def _parts(path: Path) -> Any:
+def _as_texts(texts: Sequence[str], columns: list[str] | None = None) -> tuple[Any, Any]:
+    """Return how to parse and to convert a csv file; texts may run over several lines."""
+    import pyarrow as pa
+    import pyarrow.csv
+
+    types = dict.fromkeys(texts, pa.string())
+    convert = pyarrow.csv.ConvertOptions(column_types=types, include_columns=columns)
+    return pyarrow.csv.ParseOptions(newlines_in_values=bool(texts)), convert
+
+
+def _parts(path: Path, texts: Sequence[str]) -> Any:
     import pyarrow as pa
 
     files = _files(path)
     if not files:
         raise CausalcError(f"{path}: the folder holds no {', '.join(_FILES)} file.")
-    return pa.concat_tables([_one(file) for file in files])
+    return pa.concat_tables([_one(file, texts) for file in files])
 
 
 def _files(path: Path) -> list[Path]:
@@ -284,7 +305,8 @@ def _named(source: Folder, schema: Schema) -> Raw:
     root = Path(source.path)
     if not root.is_dir():
         raise CausalcError(f"{root}: no such folder.")
-    return _table(arrow_table(inside(root, source.table, "the table")), schema, source.table)
+    table = arrow_table(inside(root, source.table, "the table"), texts_of(schema))
+    return _table(table, schema, source.table)
 
 
 def _pictures(source: Folder, schema: Schema) -> Parts | None:

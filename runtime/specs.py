@@ -31,6 +31,11 @@ _OPTIONS: dict[str, _Rules] = {
     "table": {"smoothing": _POSITIVE},
     "softmax": _NEURAL,
     "mixture": {**_NEURAL, "components": _WHOLE},
+    "transformer": {
+        **{name: rule for name, rule in _NEURAL.items() if name != "transform"},
+        "order": ("left", "any"),
+        "evaluations": _WHOLE,
+    },
     "diffusion": {
         **_NEURAL,
         "evaluations": _WHOLE,
@@ -150,7 +155,7 @@ def mixture(**options: Option) -> ModelSpec:
 
 
 def diffusion(**options: Option) -> ModelSpec:
-    """A diffusion model; targets and inputs of every kind.
+    """A diffusion model; targets of every kind but text, inputs of every kind.
 
     Options: evaluations (of the network, a sample), method ("edm" or "flow"), backbone, channels,
     and those of ``softmax``.
@@ -182,6 +187,16 @@ def gan(**options: Option) -> ModelSpec:
     return _spec("gan", options)
 
 
+def transformer(**options: Option) -> ModelSpec:
+    """A transformer that writes texts; text targets, any inputs.
+
+    Options: order ("left": word after word, or "any": masked diffusion, all places at random),
+    evaluations (of the network, a sample, for order="any"; by default one a token) and those of
+    ``softmax`` but transform.
+    """
+    return _spec("transformer", options)
+
+
 def pretrained(folder: str = "", **options: Option) -> ModelSpec:
     """A model that somebody else trained: a diffusers pipeline or a classifier in a folder, or a function.
 
@@ -201,4 +216,5 @@ MAKERS = {
     "flow": flow,
     "vae": vae,
     "gan": gan,
+    "transformer": transformer,
 }

@@ -24,7 +24,13 @@ SOME = 1 << 18  # rows that stand for many
 PART = 1 << 18  # rows read or drawn at a time
 _RESIDENT = 1 << 24  # bytes of a file mapped before they go back to the system
 _AROUND = 1 << 16  # bytes that reading one row may map
-_TYPES = {"integer": np.int64, "real": np.float64, "vector": np.float32, "image": np.uint8}
+_TYPES = {
+    "integer": np.int64,
+    "real": np.float64,
+    "vector": np.float32,
+    "image": np.uint8,
+    "text": np.int32,
+}
 
 
 def canonical_type(kind: Kind) -> np.dtype[Any]:

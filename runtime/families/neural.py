@@ -51,12 +51,16 @@ def device_of(module: nn.Module) -> torch.device:
 
 @torch.no_grad()
 def in_batches(
-    function: Callable[[Tensors], torch.Tensor], rows: Tensors, n: int, device: torch.device
+    function: Callable[[Tensors], torch.Tensor],
+    rows: Tensors,
+    n: int,
+    device: torch.device,
+    most: int = _ROWS,
 ) -> torch.Tensor:
-    """Apply ``function`` to rows in batches on ``device`` and join the results on the CPU."""
+    """Apply ``function`` to rows, ``most`` at a time, on ``device`` and join the results on the CPU."""
     parts = []
-    for start in range(0, n, _ROWS):
-        stop = min(start + _ROWS, n)
+    for start in range(0, n, most):
+        stop = min(start + most, n)
         batch = {name: values[start:stop] for name, values in rows.items()}
         parts.append(function(move(batch, device) | _count(stop - start)).cpu())
     return torch.cat(parts) if parts else torch.empty(0)

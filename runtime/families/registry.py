@@ -12,6 +12,7 @@ _MODULES = {
     "table": "causalc.runtime.families.table",
     "softmax": "causalc.runtime.families.softmax",
     "mixture": "causalc.runtime.families.mixture",
+    "transformer": "causalc.runtime.families.transformer",
     "diffusion": "causalc.runtime.families.diffusion",
     "flow": "causalc.runtime.families.flow",
     "vae": "causalc.runtime.families.vae",
