@@ -25,6 +25,7 @@ from causalc.runtime.data import Columns, labels
 from causalc.runtime.draw import Draw
 from causalc.runtime.noise import derive
 from causalc.runtime.schema import Schema
+from causalc.runtime.tokens import END, bags
 
 if TYPE_CHECKING:
     from causalc.program import Sampler
@@ -165,7 +166,7 @@ def _positivity(
     unseen = [n for one in asked for n in one.inputs if data.schema[n].shape]
     if unseen:
         names = ", ".join(dict.fromkeys(unseen))
-        yield "not done", f"images and vectors are not compared with the data: {names}"
+        yield "not done", f"images, vectors and texts are not compared with the data: {names}"
     yield from _indirect(asked, plan, findings)
 
 
@@ -283,12 +284,17 @@ def _fit(asked: Sequence[_Asked], plan: Plan, data: Columns, seed: int) -> Itera
 
 
 def _features(rows: Arrays, others: Arrays, schema: Schema) -> np.ndarray:
-    """Rows as points ``(n, d)``: levels one-hot, numbers standardised over both samples."""
+    """Rows as points ``(n, d)``: levels one-hot, numbers standardised over both samples, words counted."""
     parts = []
     for name, values in rows.items():
         kind = schema[name]
         if kind.discrete:
             parts.append(np.eye(len(kind.levels))[values] / np.sqrt(2))
+            continue
+        if kind.name == "text":  # the root of a mean number of tokens is about their distance
+            parts.append(
+                bags(values, len(kind.levels)) / np.sqrt(1 + (values != END).sum(1).mean())
+            )
             continue
         both = (
             np.concatenate([values, others[name]]).astype(np.float64).reshape(2 * len(values), -1)

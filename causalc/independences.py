@@ -49,7 +49,7 @@ def implied(graph: Graph) -> Iterator[Independence]:
 def contradictions(graph: Graph, data: Columns) -> Iterator[tuple[str, str]]:
     """A verdict and a line for each independence that the data contradict, and one line for the rest.
 
-    Variables that the data lack count as latent; images and vectors are left out.
+    Variables that the data lack count as latent; images, vectors and texts are left out.
     """
     numbers = [n for n in graph.nodes if n in data and not data.schema[n].shape]
     claims = list(implied(graph.project(tuple(n for n in graph.nodes if n in data))))
@@ -72,7 +72,10 @@ def contradictions(graph: Graph, data: Columns) -> Iterator[tuple[str, str]]:
             f"{len(held)} {noun} of the graph not contradicted (smallest p = {min(held):.3f})",
         )
     if len(tested) < len(claims):
-        yield "not done", f"{len(claims) - len(tested)} independences involve images or vectors"
+        yield (
+            "not done",
+            f"{len(claims) - len(tested)} independences involve images, vectors or texts",
+        )
     if not claims:
         yield (
             "ok",

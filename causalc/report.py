@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from causalc import __version__, charts
+from causalc import __version__, charts, report_text
 from causalc.advice import advice
 from causalc.checks import Finding, run_checks
 from causalc.compiler.checked import CheckedCheck
@@ -29,7 +29,7 @@ from causalc.errors import CausalcError
 from causalc.estimates import Answer
 from causalc.plan_drawing import draw_plan, headline
 from causalc.runtime import weights as weighting
-from causalc.runtime.data import Columns
+from causalc.runtime.data import Columns, labels
 from causalc.runtime.fitting import Propensity
 from causalc.runtime.schema import Kind
 from causalc.runtime.store import Store
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 DRAWS = 2000
 PICTURES = 40  # of an image outcome
 MOST = 3  # values of an open variable that are shown
-NEAREST = 200  # rows taken as those "at" a number; of images and vectors, PICTURES
+MIXED = 400  # draws of images and other outcomes
+NEAREST = 200  # rows taken as those "at" a number; of images, vectors and texts, PICTURES
 PAIRS = 3  # outcomes and components of vectors that pair plots are made of
 CHECKS = ("positivity", "fit", "independences")
 
@@ -237,9 +238,10 @@ def _settings(trained: Trained, query: str, columns: Columns, seed: int) -> Iter
     free = [name for name in question.free if name in columns]
     chosen: list[Values] = [*wanted]
     chosen += [v for v in _chosen(free, columns, seed) if not any(_same(v, w) for w in wanted)]
-    image = any(columns.schema[y].name == "image" for y in question.outcomes)
+    images = [columns.schema[y].name == "image" for y in question.outcomes]
+    draws = PICTURES if all(images) else MIXED if any(images) else DRAWS
     for i, values in enumerate(chosen[:MOST]):
-        frame = trained.sample(query, PICTURES if image else DRAWS, seed + i, values)
+        frame = trained.sample(query, draws, seed + i, values)
         given = {**fixed, **{n: trained.read(n, v) for n, v in values.items()}}
         yield _setting(trained, query, frame, given, columns)
 
@@ -251,7 +253,7 @@ def _same(a: Values, b: Values) -> bool:
 def _chosen(free: Sequence[str], columns: Columns, seed: int) -> Iterator[Values]:
     """Values for the open variables: the first takes several, the others stay at one that is usual.
 
-    Levels by how often they occur, numbers at quantiles, images and vectors from rows of the data.
+    Levels by how often they occur, numbers at quantiles, images, vectors and texts from rows of the data.
     """
     if not free:
         yield {}
@@ -271,7 +273,7 @@ def _several(values: np.ndarray, kind: Kind, rows: np.ndarray) -> list[Any]:
     if kind.scalar:
         found = np.quantile(values, [0.1, 0.5, 0.9], method="nearest")
         return [v.item() for v in np.unique(found)]
-    return [values[row] for row in rows]
+    return list(labels(values[rows], kind))
 
 
 def _usual(values: np.ndarray, kind: Kind, row: int) -> Any:
@@ -279,7 +281,7 @@ def _usual(values: np.ndarray, kind: Kind, row: int) -> Any:
         return kind.levels[int(np.bincount(values, minlength=len(kind.levels)).argmax())]
     if kind.scalar:
         return np.quantile(values, 0.5, method="nearest").item()
-    return values[row]
+    return labels(values[row : row + 1], kind)[0]
 
 
 def _setting(trained: Trained, query: str, frame: Any, given: Values, columns: Columns) -> Setting:
@@ -306,6 +308,8 @@ def _setting(trained: Trained, query: str, frame: Any, given: Values, columns: C
 def _said(kind: Kind, value: Any) -> str:
     if kind.name == "image":
         return "the picture shown"
+    if kind.name == "text":
+        return report_text.said(str(value))
     if kind.shape:
         return "a vector of the data"
     return charts.number(value) if isinstance(value, float) else str(value)
@@ -313,6 +317,8 @@ def _said(kind: Kind, value: Any) -> str:
 
 def _canonical(column: Any, kind: Kind) -> np.ndarray:
     """Drawn values as the data hold them: codes, numbers or arrays."""
+    if kind.name == "text":
+        return report_text.codes_of(column, kind)
     if kind.discrete:
         code = {level: i for i, level in enumerate(kind.levels)}
         return np.array([code[v.item() if isinstance(v, np.generic) else v] for v in column])
@@ -324,7 +330,7 @@ def alike(columns: Columns, given: Values) -> tuple[np.ndarray, str]:
     """The rows that have these values by themselves, and in words which those are.
 
     Levels are matched; of what remains, the rows nearest to the numbers and arrays, each scaled by its spread
-    (arrays by one for all their components).
+    (arrays by one for all their components; texts by the words that one has and the other has not).
     """
     kept = np.ones(columns.rows, bool)
     near = np.zeros(columns.rows)
@@ -335,6 +341,9 @@ def alike(columns: Columns, given: Values) -> tuple[np.ndarray, str]:
             kept &= values == _canonical([value], kind)[0]
             continue
         close.append(name)
+        if kind.name == "text":
+            near += report_text.gaps(values, kind, str(value))
+            continue
         near += _squared_gaps(values.reshape(columns.rows, -1), np.asarray(value).reshape(-1))
     index = np.flatnonzero(kept)
     if not close or len(index) <= 1:
@@ -375,6 +384,9 @@ def _outcome(
                 charts.images(_channels(rows[:PICTURES]), alt), f"{name} in the rows (naive)"
             )
         return
+    if kind.name == "text":
+        yield from report_text.pictures(name, kind, drawn, rows)
+        return
     if kind.discrete:
         size = len(kind.levels)
         groups = {"do": _shares(drawn, size)} | ({"rows": _shares(rows, size)} if len(rows) else {})
@@ -410,7 +422,7 @@ def _pairs(
     numeric = {
         y: (drawn[y], rows[y])
         for y in drawn
-        if not schema[y].discrete and schema[y].name != "image"
+        if not schema[y].discrete and schema[y].name not in ("image", "text")
     }
     parts = [list(_numbers({y: pair}).items()) for y, pair in numeric.items()]
     turns = zip_longest(*parts)  # the first number of each outcome before the second of any
@@ -429,6 +441,8 @@ def _compared(
     """Lines of the table: what is compared, under do(), in the rows, and how far apart."""
     if not len(rows) or kind.name == "image":
         return []
+    if kind.name == "text":
+        return report_text.compared(name, drawn, rows)
     if kind.discrete:
         size = len(kind.levels)
         a, b = _shares(drawn, size), _shares(rows, size)

@@ -110,7 +110,7 @@ class Draw:
         return canonical(policy.variable, made, kind, f"Policy {policy.text}:")
 
     def table(self, columns: Arrays) -> Any:
-        """Return a pandas DataFrame: labels for codes, one array a row for images and vectors."""
+        """Return a pandas DataFrame: labels for codes, texts, one array a row for images and vectors."""
         import pandas as pd
 
         data: dict[str, Any] = {}
