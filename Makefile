@@ -43,6 +43,7 @@ golden: $(STAMP) ## accept the present output as the committed one
 SHARD ?= 1/1
 prove: $(STAMP) ## the long proof: every query of up to 4 variables, 200,000 random ones of 5 to 9; SHARD=1/4 is a quarter
 	$(BIN)/python benchmarks/prove.py --exhaustive 4 --strategies auto --shard $(SHARD)
-	$(BIN)/python benchmarks/prove.py --graphs 200000 --min 5 --max 9 --strategies auto --shard $(SHARD)
+	$(BIN)/python benchmarks/prove.py --queries 200000 --min 5 --max 9 --strategies auto --shard $(SHARD)
+	$(BIN)/python benchmarks/prove.py --policies 2000 --shard $(SHARD)
 
 .PHONY: help install demo test fast gpu check golden prove

@@ -51,10 +51,10 @@ class Program:
         """The program, imported: our own emitted text, in which every name was quoted."""
         if not self._module:
             name = f"<causalc {id(self):x}>"
-            lines = self.source.splitlines(keepends=True)
-            linecache.cache[name] = (len(self.source), None, lines, name)
+            source = self.source
+            linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
             module = types.ModuleType("causalc_program")
-            exec(compile(self.source, name, "exec"), module.__dict__)
+            exec(compile(source, name, "exec"), module.__dict__)
             self._module.append(module)
         return self._module[0]
 

@@ -27,8 +27,20 @@ class Compiled:
     schema: Mapping[str, Spec | None]
     estimands: Mapping[str, Estimand]
     plan: Plan
-    view: View = field(repr=False)
     strategy: str = "auto"
+    models: Mapping[int, Spec] = field(default_factory=dict, repr=False)
+    title: str = field(default="", repr=False)
+
+    @property
+    def view(self) -> View:
+        """What the program's text says: ``plan``, ``schema`` and ``models``; all else goes into comments."""
+        from causalc import __version__
+
+        texts = [str(e) for e in self.estimands.values()]
+        asked = "; ".join(e.question.text for e in self.estimands.values())
+        title = self.title or f"Sample from {asked}."
+        graph = f"Graph: {_edges(self.graph)}"
+        return view_of(self.plan, self.schema, self.models, texts, title, graph, __version__)
 
     @property
     def source(self) -> str:
@@ -62,20 +74,8 @@ def compile_estimands(
 
     plan, chosen = _chosen(make, estimands, kinds)
     verify(plan)
-    texts = [str(e) for e in chosen.values()]
-    from causalc import __version__
-
-    title = title or "Sample from " + "; ".join(e.question.text for e in chosen.values()) + "."
-    view = view_of(
-        plan,
-        schema,
-        _specs_of(plan, models or {}),
-        texts,
-        title,
-        f"Graph: {_edges(graph)}",
-        __version__,
-    )
-    return Compiled(graph, schema, chosen, plan, view, strategy)
+    specs = _specs_of(plan, models or {})
+    return Compiled(graph, schema, chosen, plan, strategy, specs, title)
 
 
 def _specs_of(plan: Plan, models: Mapping[str, Spec]) -> dict[int, Spec]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from oracle.queries import policy_query
 
 import causalc
 from causalc import policy as p
@@ -39,36 +40,11 @@ def test_program_and_estimand_are_exact(query: str, graph: str, strategy: str) -
     assert verify(program, "query", 5, 0) < 1e-9
 
 
-def random_case(rng: np.random.Generator) -> tuple[str, str]:
-    """A graph of 4 to 6 variables, one or two policies that read what comes before, and conditions at times."""
-    n = int(rng.integers(4, 7))
-    names = [f"V{i}" for i in rng.permutation(n)]  # the order of names is not causal
-    edges = [f"{names[i]} -> {names[j]}" for j in range(n) for i in range(j) if rng.random() < 0.45]
-    edges += [
-        f"{names[i]} <-> {names[j]}" for j in range(n) for i in range(j) if rng.random() < 0.2
-    ]
-    rules = []
-    chosen = sorted(rng.choice(n - 1, size=int(rng.integers(1, 3)), replace=False))
-    for i in chosen:
-        read = [names[j] for j in range(i) if rng.random() < 0.5]
-        if not read:
-            rules.append(f"{names[i]} ~ bernoulli({rng.uniform(0.1, 0.9):.2f})")
-        elif len(read) == 1:
-            rules.append(f"{names[i]} = threshold({read[0]}, 1, below = 1, above = 0)")
-        else:
-            slopes = ", ".join(f"{v} = 0.2" for v in read)
-            rules.append(f"{names[i]} ~ bernoulli(linear(0.1, {slopes}))")
-    others = [names[i] for i in range(n - 1) if i not in chosen]
-    given = [v for v in others if rng.random() < 0.25][:2]
-    right = ", ".join([f"do({', '.join(rules)})", *given])
-    return f"P({names[-1]} | {right})", "; ".join([*sorted(names), *edges])
-
-
 def test_random_queries_are_exact_or_refused() -> None:
     """Of 150 random queries under policies at least 60 are identifiable, and every one of these is exact."""
     rng, exact = np.random.default_rng(7), 0
     for _ in range(150):
-        query, graph = random_case(rng)
+        query, graph = policy_query(rng)
         try:
             program = causalc.compile(query, graph)
         except causalc.NotIdentifiable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -50,11 +50,31 @@ class Admg:
 
     def parents(self, v: str) -> tuple[str, ...]:
         """The direct causes of ``v``, in the order of ``nodes``."""
-        return tuple(p for p in self.nodes if (p, v) in self._arrows)
+        return self._causes[v]
 
     @cached_property
-    def _arrows(self) -> frozenset[Pair]:
-        return frozenset(self.directed)
+    def _causes(self) -> dict[str, tuple[str, ...]]:
+        arrows = frozenset(self.directed)
+        return {v: tuple(p for p in self.nodes if (p, v) in arrows) for v in self.nodes}
+
+    @cached_property
+    def children(self) -> dict[str, tuple[str, ...]]:
+        """The direct effects of each variable."""
+        return {v: tuple(b for a, b in self.directed if a == v) for v in self.nodes}
+
+    @cached_property
+    def siblings(self) -> dict[str, tuple[str, ...]]:
+        """What shares a latent common cause with each variable."""
+        found: dict[str, list[str]] = {v: [] for v in self.nodes}
+        for a, b in self.bidirected:
+            found[a].append(b)
+            found[b].append(a)
+        return {v: tuple(others) for v, others in found.items()}
+
+    @cached_property
+    def known(self) -> dict[object, object]:
+        """What was found out about this graph, by question: many queries ask the same of it."""
+        return {}
 
     def without_edges_into(self, targets: set[str]) -> Admg:
         """Remove every arrowhead at ``targets``."""
@@ -72,12 +92,27 @@ class Admg:
             tuple(e for e in self.bidirected if keep.issuperset(e)),
         )
 
-    def ancestors(self, targets: set[str]) -> set[str]:
-        """``targets`` and everything that causes them."""
-        found = set(targets)
-        for v in targets:
-            found |= nx.ancestors(self.dag, v)
+    def ancestors(
+        self,
+        targets: Iterable[str],
+        within: Container[str] | None = None,
+        cut: Container[str] = (),
+    ) -> set[str]:
+        """``targets`` and everything that causes them, inside ``within``, no edges into ``cut``."""
+        found, todo = set(targets), list(targets)
+        while todo:
+            v = todo.pop()
+            if v not in cut:
+                new = [
+                    p for p in self._causes[v] if p not in found and (within is None or p in within)
+                ]
+                found.update(new)
+                todo += new
         return found
+
+    def district(self, start: str, within: Container[str]) -> set[str]:
+        """What bidirected paths inside ``within`` join to ``start``."""
+        return reach(start, self.siblings, within)
 
     def text(self) -> str:
         """Write the graph in the edge language, every variable declared first."""
@@ -119,6 +154,16 @@ class Case:
     def text(self) -> str:
         """Write graph and query on two lines: all that is needed to reproduce the case."""
         return f"graph: {self.graph.text()}\nquery: {self.query()}"
+
+
+def reach(start: str, adjacent: Mapping[str, Iterable[str]], within: Container[str]) -> set[str]:
+    """Everything that steps inside ``within`` lead to."""
+    found, todo = {start}, [start]
+    while todo:
+        new = [w for w in adjacent[todo.pop()] if w in within and w not in found]
+        found.update(new)
+        todo += new
+    return found
 
 
 def quoted(name: str) -> str:

@@ -4,7 +4,7 @@
   an_{G[V \\ X]}(Y), P(y | do(x)) is identifiable exactly if every district of G[Y*] is intrinsic,
   that is reachable from G by fixing vertices none of which has a descendant in its own district.
 - conditional queries: z is moved into x while rule 2 of do-calculus allows it, as d-separation in
-  the DAG with explicit latents (networkx decides it); what is left is the criterion above on (y,
+  the DAG with explicit latents (decided on its moral graph); what is left is the criterion above on (y,
   z).
 - ``depth``: how often the step that fixes a strict superset of a district must be taken one inside
   another, by Tian's recursion on districts. It sorts the queries by difficulty.
@@ -12,11 +12,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
+from typing import Any
 
-import networkx as nx
-
-from oracle.admg import Admg, Case
+from oracle.admg import Admg, Case, reach
 
 
 def identifiable(case: Case) -> bool:
@@ -26,17 +25,32 @@ def identifiable(case: Case) -> bool:
 
 def marginal_identifiable(case: Case) -> bool:
     """Decide an unconditional query by the fixing criterion."""
-    return all(closure(case.graph, district) == district for district in target_districts(case))
+    graph = case.graph
+    return all(
+        remembered(graph.known, ("intrinsic", part), lambda part=part: closure(graph, part) == part)
+        for part in target_districts(case)
+    )
 
 
-def target_districts(case: Case) -> list[set[str]]:
+def remembered(known: dict[object, Any], question: object, answer: Callable[[], Any]) -> Any:
+    """The answer to a question, worked out once and ``known`` from then on."""
+    if question not in known:
+        known[question] = answer()
+    return known[question]
+
+
+def target_districts(case: Case) -> list[frozenset[str]]:
     """The districts of G[Y*], where Y* are the ancestors of y that reach it without passing x."""
-    outside = case.graph.within(set(case.graph.nodes) - set(case.x))
-    relevant = outside.within(outside.ancestors(set(case.y)))
-    return [set(part) for part in nx.connected_components(relevant.confounded)]
+    graph = case.graph
+    left = graph.ancestors(case.y, set(graph.nodes) - set(case.x))
+    parts = []
+    while left:
+        parts.append(frozenset(graph.district(next(iter(left)), left)))
+        left -= parts[-1]
+    return parts
 
 
-def closure(graph: Admg, target: set[str]) -> set[str]:
+def closure(graph: Admg, target: frozenset[str]) -> set[str]:
     """The smallest reachable superset of ``target``: fix every vertex outside it that can be fixed.
 
     A fixable vertex stays fixable when others are fixed, so the order does not matter.
@@ -53,18 +67,7 @@ def closure(graph: Admg, target: set[str]) -> set[str]:
 
 def _fixable(graph: Admg, v: str, free: set[str]) -> bool:
     """No other vertex of ``free`` is both a descendant of ``v`` and in its district."""
-    district = _reach(v, graph.confounded.adj, free)
-    descendants = _reach(v, graph.dag.adj, free)
-    return district & descendants == {v}
-
-
-def _reach(start: str, adjacent: Mapping[str, Iterable[str]], within: set[str]) -> set[str]:
-    found, todo = {start}, [start]
-    while todo:
-        new = [w for w in adjacent[todo.pop()] if w in within and w not in found]
-        found.update(new)
-        todo += new
-    return found
+    return graph.district(v, free) & reach(v, graph.children, free) == {v}
 
 
 def without_conditions(case: Case) -> Case:
@@ -122,31 +125,59 @@ def _rule_2(graph: Admg, y: tuple[str, ...], x: list[str], v: str, rest: list[st
 def _separated(
     graph: Admg, y: tuple[str, ...], x: list[str], v: str, rest: list[str], silent: frozenset[str]
 ) -> bool:
-    """x and rest d-separate y and v, without the edges into x and out of ``silent``."""
-    dag = nx.DiGraph()
-    dag.add_nodes_from(graph.nodes)
-    dag.add_edges_from(e for e in graph.directed if e[0] not in silent and e[1] not in x)
+    """x and rest d-separate y and v, without the edges into x and out of ``silent``.
+
+    Decided on the moral graph of what y, v, x and rest descend from, latents explicit (Lauritzen and others 1990).
+    """
+    given = {*x, *rest}
+    families: dict[object, list[object]] = {
+        w: [] if w in x else [p for p in graph.parents(w) if p not in silent] for w in graph.nodes
+    }
     for i, arc in enumerate(graph.bidirected):
-        dag.add_edges_from(((i, "latent"), w) for w in arc if w not in x)
-    return bool(nx.is_d_separator(dag, set(y), {v}, {*x, *rest}))
+        families[i] = []
+        for w in arc:
+            if w not in x:
+                families[w].append(i)
+    found: set[object] = {*y, v, *given}
+    todo = list(found)
+    while todo:
+        new = [p for p in families[todo.pop()] if p not in found]
+        found.update(new)
+        todo += new
+    linked: dict[object, set[object]] = {w: set() for w in found}
+    for w in found:
+        family = (w, *families[w])
+        for member in family:
+            linked[member].update(family)
+    reached: set[object] = {v}
+    todo = [v]
+    while todo:
+        new = [w for w in linked[todo.pop()] if w not in reached and w not in given]
+        reached.update(new)
+        todo += new
+    return reached.isdisjoint(y)
 
 
 def depth(case: Case) -> int | None:
     """How deep step 7 nests in the query, or None where it is not identifiable (by Tian)."""
     plain = without_conditions(case)
-    depths = [_district_depth(plain.graph, part) for part in target_districts(plain)]
+    graph = plain.graph
+    depths = [
+        remembered(graph.known, ("depth", part), lambda part=part: _district_depth(graph, part))
+        for part in target_districts(plain)
+    ]
     known = [d for d in depths if d is not None]
     return max(known, default=0) if len(known) == len(depths) else None
 
 
-def _district_depth(graph: Admg, part: set[str]) -> int | None:
-    count = 0
+def _district_depth(graph: Admg, part: frozenset[str]) -> int | None:
+    count, current = 0, set(graph.nodes)
     while True:
-        ancestral = graph.within(graph.ancestors(part))
-        district = _reach(next(iter(part)), ancestral.confounded.adj, set(ancestral.nodes))
+        ancestral = graph.ancestors(part, current)
+        district = graph.district(next(iter(part)), ancestral)
         if district == part:
             return count
-        if district == set(ancestral.nodes):
+        if district == ancestral:
             return None
         count += 1
-        graph = ancestral.within(district)
+        current = district

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
 
@@ -159,6 +160,12 @@ def random_case(
     """
     n = int(rng.integers(least, most + 1))
     graph = random_admg(n, rng.uniform(0.2, 0.7), rng.uniform(0.1, 0.5), rng)
+    return random_query(graph, rng, conditional=conditional)
+
+
+def random_query(graph: Admg, rng: np.random.Generator, *, conditional: bool | None = None) -> Case:
+    """Draw disjoint y, x and z; two in five queries have a z unless ``conditional`` says more."""
+    n = len(graph.nodes)
     names = [graph.nodes[i] for i in rng.permutation(n)]
     wants_z = rng.random() < 0.4 if conditional is None else conditional
     n_y = 1 if n < 3 or rng.random() < 0.7 else 2
@@ -166,6 +173,17 @@ def random_case(
     n_x = int(rng.integers(0 if rng.random() < 0.1 else 1, 4))
     y, z, x = names[:n_y], names[n_y : n_y + n_z], names[n_y + n_z : n_y + n_z + n_x]
     return Case(graph, tuple(y), tuple(x), tuple(z))
+
+
+def varied(case: Case, rng: np.random.Generator) -> Case:
+    """The same graph and the same y and x, but for one more y or x at times, with another z."""
+    rest = [v for v in case.graph.nodes if v not in (*case.y, *case.x)]
+    rest = [rest[i] for i in rng.permutation(len(rest))]
+    y, x = case.y, case.x
+    if len(rest) > 1 and rng.random() < 0.3:
+        v, *rest = rest
+        y, x = ((*y, v), x) if rng.random() < 0.5 else (y, (*x, v))
+    return replace(case, y=y, x=x, z=tuple(rest[: int(rng.integers(0, 3))]), name="")
 
 
 def hard_case(rng: np.random.Generator, most: int = 7) -> Case:
@@ -202,16 +220,55 @@ def _grow(core: Case, rng: np.random.Generator, most: int) -> Case:
     )
 
 
+def policy_query(rng: np.random.Generator) -> tuple[str, str]:
+    """A query and its graph of 4 to 6 variables, as text.
+
+    One or two policies read what comes before, and there are conditions at times.
+    """
+    n = int(rng.integers(4, 7))
+    names = [f"V{i}" for i in rng.permutation(n)]  # the order of names is not causal
+    edges = [f"{names[i]} -> {names[j]}" for j in range(n) for i in range(j) if rng.random() < 0.45]
+    edges += [
+        f"{names[i]} <-> {names[j]}" for j in range(n) for i in range(j) if rng.random() < 0.2
+    ]
+    rules = []
+    chosen = sorted(rng.choice(n - 1, size=int(rng.integers(1, 3)), replace=False))
+    for i in chosen:
+        read = [names[j] for j in range(i) if rng.random() < 0.5]
+        if not read:
+            rules.append(f"{names[i]} ~ bernoulli({rng.uniform(0.1, 0.9):.2f})")
+        elif len(read) == 1:
+            rules.append(f"{names[i]} = threshold({read[0]}, 1, below = 1, above = 0)")
+        else:
+            slopes = ", ".join(f"{v} = 0.2" for v in read)
+            rules.append(f"{names[i]} ~ bernoulli(linear(0.1, {slopes}))")
+    others = [names[i] for i in range(n - 1) if i not in chosen]
+    given = [v for v in others if rng.random() < 0.25][:2]
+    right = ", ".join([f"do({', '.join(rules)})", *given])
+    return f"P({names[-1]} | {right})", "; ".join([*sorted(names), *edges])
+
+
 def every_case(n: int) -> Iterator[Case]:
     """Every ADMG on n variables in one causal order, with every disjoint y, x and z."""
+    for graph in every_graph(n):
+        yield from every_query(graph)
+
+
+def every_graph(n: int) -> Iterator[Admg]:
+    """Every ADMG on n variables in one causal order."""
     names = tuple("ABCDEFGH"[:n])
     pairs = tuple(combinations(names, 2))
-    for arrows, arcs in product(_subsets(pairs), repeat=2):
-        graph = Admg(names, arrows, arcs)
-        for roles in product("yxz-", repeat=n):
-            y, x, z = (tuple(v for v, r in zip(names, roles, strict=True) if r == s) for s in "yxz")
-            if y:
-                yield Case(graph, y, x, z)
+    return (Admg(names, arrows, arcs) for arrows, arcs in product(_subsets(pairs), repeat=2))
+
+
+def every_query(graph: Admg) -> Iterator[Case]:
+    """Every disjoint y, x and z, y not empty."""
+    for roles in product("yxz-", repeat=len(graph.nodes)):
+        y, x, z = (
+            tuple(v for v, r in zip(graph.nodes, roles, strict=True) if r == s) for s in "yxz"
+        )
+        if y:
+            yield Case(graph, y, x, z)
 
 
 def _subsets(items: tuple[tuple[str, str], ...]) -> list[tuple[tuple[str, str], ...]]:

@@ -54,16 +54,18 @@ class Scm:
         """P(y | do(x), z) with the axes of x, then those of z, then those of y, each in the order
         given.
         """
-        kept = self._contract((*x, *z, *y), frozenset(x))
-        over_y = tuple(range(len(x) + len(z), kept.ndim))
-        return kept / kept.sum(axis=over_y, keepdims=True)
+        return conditioned(self._contract((*x, *z, *y), frozenset(x)), len(x) + len(z))
+
+    def interventions(self, x: Sequence[str]) -> Array:
+        """P(v | do(x)) for all other v, one axis a variable in the order of ``graph.nodes``."""
+        return self._contract(self.graph.nodes, frozenset(x))
 
     def _contract(self, axes: Sequence[str], cut: frozenset[str]) -> Array:
         """Sum the product of all factors but those of ``cut`` over everything that is not in
         ``axes``.
         """
         label = self._label
-        relevant = self.graph.without_edges_into(set(cut)).ancestors(set(axes))
+        relevant = self.graph.ancestors(axes, cut=cut)
         operands: list[object] = []
         used: set[str] = set()
         for v in self.graph.nodes:
@@ -75,7 +77,10 @@ class Scm:
                 operands += [u.prior, [label[u.name]]]
         for v in cut:
             operands += [np.ones(self.levels[v]), [label[v]]]
-        return np.einsum(*operands, [label[v] for v in axes], optimize="greedy")
+        sizes = [*(self.levels[v] for v in relevant), *(len(u.prior) for u in self.latents)]
+        few = prod(sizes) <= 1 << 12  # visiting every cell is then cheaper than looking for a path
+        path = False if few else "greedy"
+        return np.einsum(*operands, [label[v] for v in axes], optimize=path)
 
     def effect_by_enumeration(
         self, y: Sequence[str], x: Sequence[str] = (), z: Sequence[str] = ()
@@ -99,6 +104,11 @@ class Scm:
                 if v not in cut:
                     weight *= float(self.tables[v][tuple(world[w] for w in (*self.inputs[v], v))])
             yield world, weight
+
+
+def conditioned(joint: Array, context: int) -> Array:
+    """Make every slice along the first ``context`` axes sum to one."""
+    return joint / joint.sum(axis=tuple(range(context, joint.ndim)), keepdims=True)
 
 
 def clique_latents(graph: Admg) -> tuple[tuple[str, ...], ...]:

@@ -97,25 +97,18 @@ class _Parity:
         noise: float,
     ) -> Array:
         in_hedge, carries = v in self.hedge.outer, v in self.carrying
-        noisy_root = min(self.hedge.roots)
-        table = np.zeros((*sizes, levels))
-        for values in np.ndindex(*sizes):
-            world = dict(zip(inputs, values, strict=True))
-            hedge_bit = sum(self._hedge_bit(w, world[w]) for w in bits) % 2
-            carried = sum(
-                self._carried(p, world[p])
-                for p in inputs
-                if self.carrier.get(p) == v and p in self._live
-            )
-            p_hedge = _flip(hedge_bit, noise if v == noisy_root else 0.0)
-            p_carry = _flip(carried % 2, noise)
-            if in_hedge and carries:
-                table[values] = np.outer(p_hedge, p_carry).ravel()
-            elif in_hedge:
-                table[values] = p_hedge
-            else:
-                table[values] = p_carry if carries else 0.5
-        return table
+        axes = dict(zip(inputs, np.indices(sizes, sparse=True), strict=True))
+        hedge_bit = sum((self._hedge_bit(w, axes[w]) for w in bits), 0)
+        carrying = (p for p in inputs if self.carrier.get(p) == v and p in self._live)
+        carried = sum((self._carried(p, axes[p]) for p in carrying), 0)
+        noisy = noise if v == min(self.hedge.roots) else 0.0
+        p_hedge = _flip(np.broadcast_to(hedge_bit, sizes) % 2, noisy)
+        p_carry = _flip(np.broadcast_to(carried, sizes) % 2, noise)
+        if in_hedge and carries:
+            return (p_hedge[..., :, None] * p_carry[..., None, :]).reshape(*sizes, levels)
+        if in_hedge:
+            return p_hedge
+        return p_carry if carries else np.full((*sizes, levels), 0.5)
 
     def levels(self, v: str) -> int:
         """Of a vertex of a stirred model: one of the hedge that is no root shows its bit and another."""
@@ -157,10 +150,10 @@ class _Parity:
         """The vertices that have something to carry on: roots and what lies below them."""
         return set(self.carrying) | set(self.hedge.roots)
 
-    def _hedge_bit(self, w: str, value: int) -> int:
+    def _hedge_bit(self, w: str, value: Array) -> Array:
         return value >> 1 if w in self.hedge.outer and w in self.carrying else value
 
-    def _carried(self, w: str, value: int) -> int:
+    def _carried(self, w: str, value: Array) -> Array:
         """What ``w`` passes on: its carried bit, plus its own bit if it is a root."""
         own = self._hedge_bit(w, value) if w in self.hedge.roots else 0
         return own + (value & 1 if w in self.carrying else 0)
@@ -171,8 +164,9 @@ def _spread(channel: Array, coins: int) -> Array:
     return channel.reshape(*channel.shape[:-1], *(1,) * coins, 2)
 
 
-def _flip(bit: int, noise: float) -> Array:
-    return np.array([1 - noise, noise] if bit == 0 else [noise, 1 - noise])
+def _flip(bit: Array, noise: float) -> Array:
+    """The distribution of a bit that is flipped with probability ``noise``."""
+    return np.stack([np.where(bit, noise, 1 - noise), np.where(bit, 1 - noise, noise)], axis=-1)
 
 
 def _towards(graph: Admg, targets: set[str]) -> dict[str, str]:
