@@ -30,6 +30,7 @@ from causalc.runtime.network import fourier
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
+from causalc.runtime.spectrum import leading, rows_for
 from causalc.runtime.train import Plan, seeded, train
 
 RANK = 32
@@ -37,7 +38,7 @@ _LEVELS = 16
 _KEPT = 0.94  # share of the variance that the components keep
 _ENOUGH = 0.85  # what the most components must keep, where those that keep more are too many
 _MOST = 256
-_LARGEST = 4096  # numbers in an image: beyond, the components of a CPU-sized sample say too little
+_LARGEST = 1 << 18  # numbers in an image: beyond, too few rows would be looked at
 _SAMPLE = 10_000
 _TOWER = 256
 _DROPOUT = 0.4
@@ -60,20 +61,21 @@ def components(images: torch.Tensor, weights: torch.Tensor | None = None) -> Com
 
     None where 256 keep less than 85 %, rows are too few or the images are large: those are left as pixels.
     """
-    some = unpack(images[:_SAMPLE]).flatten(1).double()
-    if some.shape[1] > _LARGEST or len(some) < 2:
+    width = images[:1].numel()
+    if width > _LARGEST or len(images) < 2:
         return None
-    mass = torch.ones(len(some)) if weights is None else weights[:_SAMPLE]
+    seen = rows_for(width, _SAMPLE)
+    some = unpack(images[:seen]).flatten(1).double()
+    mass = torch.ones(len(some)) if weights is None else weights[:seen]
     mass = (mass / mass.sum()).double()[:, None]
     centre = (mass * some).sum(dim=0)
     gaps = some - centre
-    values, vectors = torch.linalg.eigh(gaps.T @ (mass * gaps))
-    values, vectors = values.flip(0).clamp(min=0), vectors.flip(1)
-    share = values.cumsum(0) / values.sum().clamp(min=1e-12)
+    values, vectors, total = leading(gaps, mass, _MOST)
+    share = values.cumsum(0) / total.clamp(min=1e-12)
     k = min(int((share < _KEPT).sum()) + 1, _MOST)
     if values[0] <= 0 or k > len(some) // 4 or share[k - 1] < _ENOUGH:
         return None
-    # eigh leaves signs open: fix them, so that a refit elsewhere codes images alike.
+    # Signs are open: fix them, so that a refit elsewhere codes images alike.
     chosen = vectors[:, :k]
     chosen = chosen * torch.sign(chosen.gather(0, chosen.abs().argmax(0, keepdim=True)))
     return Components(centre.float(), chosen.float().contiguous(), values[:k].sqrt().float())

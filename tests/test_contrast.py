@@ -127,3 +127,20 @@ def test_distances_of_features_are_nats() -> None:
     ratios = codes @ (one - other) / np.sqrt(6)
     found = np.linalg.norm((one - other) @ nats(torch.from_numpy(codes)).numpy())
     assert found == pytest.approx(ratios.std(ddof=1), rel=1e-5)
+
+
+def test_components_of_large_images_are_those_of_the_whole_covariance() -> None:
+    """64 × 64 × 1 is beyond what is taken apart exactly; the first three variances are far apart."""
+    generator = torch.Generator().manual_seed(1)
+    basis = torch.linalg.qr(torch.randn(4096, 3, generator=generator))[0]
+    codes = torch.randn(600, 3, generator=generator) * torch.tensor([9.0, 5.0, 2.0])
+    rows = codes @ basis.T + 0.001 * torch.randn(600, 4096, generator=generator)
+    found = components(rows.reshape(600, 1, 64, 64))
+    assert found is not None
+    exact = torch.linalg.svdvals(rows - rows.mean(dim=0)) / 600**0.5
+    assert torch.allclose(found.scale, exact[: len(found.scale)], rtol=1e-3)
+    inside = (basis.T @ found.basis[:, :2]).norm(dim=0)  # 1 where a component lies in their span
+    assert torch.allclose(inside, torch.ones(2), atol=1e-3)
+    again = components(rows.reshape(600, 1, 64, 64))
+    assert again is not None
+    assert (again.basis == found.basis).all()
