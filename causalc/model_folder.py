@@ -228,8 +228,8 @@ def _of_parts(path: Path, name: str) -> Described:
             )
         channels, latent = seen - made, 0
         if "vqvae" in PIPELINES[name]:
-            vae = config(path / "vqvae", NETWORKS["vqvae"])
-            latent, factor = int(vae["latent_channels"]), 2 ** (len(vae["block_out_channels"]) - 1)
+            vae = _autoencoder(path / "vqvae")
+            latent = vae.latent
             if made != latent:
                 raise CausalcError(
                     f"{path}: the network makes {made} channels, the autoencoder {latent}."
@@ -239,10 +239,35 @@ def _of_parts(path: Path, name: str) -> Described:
                     f"{path}: its scheduler clips latents at ±1 (clip_sample), which are not bounded by it; "
                     "set clip_sample to false in scheduler_config.json."
                 )
-            made, height, width = int(vae["out_channels"]), height * factor, width * factor
+            made, height, width = vae.channels, height * vae.factor, width * vae.factor
     except (KeyError, TypeError, ValueError) as error:
         raise CausalcError(f"{path}: its configuration is incomplete ({error}).") from error
     return Described(path, "pipeline", name, (height, width, made), channels, latent, classes)
+
+
+@dataclass(frozen=True, slots=True)
+class Autoencoder:
+    """An autoencoder of pictures with ``channels``: ``latent`` numbers for each square of ``factor`` pixels a side."""
+
+    path: Path
+    channels: int
+    latent: int
+    factor: int
+
+
+def autoencoder(path: Path) -> Autoencoder:
+    """Read what the autoencoder in ``path`` is. Raises CausalcError where it is none that may be used."""
+    inspected(path)
+    return _autoencoder(path)
+
+
+def _autoencoder(path: Path) -> Autoencoder:
+    value = config(path, NETWORKS["vqvae"])
+    try:
+        factor = 2 ** (len(value["block_out_channels"]) - 1)
+        return Autoencoder(path, int(value["out_channels"]), int(value["latent_channels"]), factor)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CausalcError(f"{path}: its configuration is incomplete ({error}).") from error
 
 
 def _classifier(path: Path) -> Described:

@@ -84,6 +84,7 @@ FAMILIES: Mapping[str, Family] = {
             "method": Choice(("edm", "flow")),
             "backbone": Choice(("auto", "mlp", "unet", "patches")),
             "channels": Wholes(),
+            "autoencoder": Text(),
         },
     ),
     "flow": Family(("integer", "real", "vector"), {**NETWORK, "bins": COUNT}),

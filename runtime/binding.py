@@ -83,6 +83,24 @@ class Pretrained:
         self.source.save(folder / "model")
 
 
+def located(spec: ModelSpec | None, base: Path) -> ModelSpec | None:
+    """Return a spec whose autoencoder, if it has one, is found from anywhere; paths are relative to ``base``."""
+    return _with_autoencoder(spec, lambda path: str(base / path))
+
+
+def named(spec: ModelSpec | None, base: Path) -> ModelSpec | None:
+    """Return a spec whose autoencoder, if it has one, is named by its contents: what a key holds."""
+    return _with_autoencoder(spec, lambda path: digest(base / path))
+
+
+def _with_autoencoder(spec: ModelSpec | None, change: Callable[[str], str]) -> ModelSpec | None:
+    if spec is None or not spec.get("autoencoder", ""):
+        return spec
+    given = dict(spec.options)
+    given["autoencoder"] = change(str(given["autoencoder"]))
+    return ModelSpec(spec.family, tuple(sorted(given.items())))
+
+
 def bound(
     shape: Shape,
     spec: ModelSpec,

@@ -31,7 +31,6 @@ from causalc.runtime.progress import Report
 from causalc.runtime.train import Plan, train
 
 _AT_ONCE = 64  # rows
-_CLASSES = {"unet": "UNet2DModel", "vqvae": "AutoencoderKL"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,18 +148,23 @@ def load(path: Path, shape: Shape, evaluations: int, device: str) -> Pipeline:
     import diffusers
 
     about = described(path)
-    parts: dict[str, Any] = {"vqvae": None}
-    for part in (p for p in _CLASSES if (path / p).is_dir()):
-        maker = getattr(diffusers, _CLASSES[part])
-        options = json.loads((path / part / "config.json").read_text(encoding="utf-8"))
-        compare(lambda m=maker, o=options: m.from_config(o), path / part / WEIGHTS["pipeline"])  # type: ignore[misc]
-        parts[part] = _evaluating(maker, path / part, device)
+    unet = _evaluating(diffusers.UNet2DModel, path / "unet", device)
+    coder = coder_of(path / "vqvae", device) if about.latent else None
     settings = json.loads((path / "scheduler" / "scheduler_config.json").read_text("utf-8"))
     scheduler = getattr(diffusers, settings["_class_name"]).from_config(settings)
-    return Pipeline(shape, about, parts["unet"], parts["vqvae"], scheduler, evaluations)
+    return Pipeline(shape, about, unet, coder, scheduler, evaluations)
+
+
+def coder_of(folder: Path, device: str) -> Any:
+    """Read an autoencoder. Raises CausalcError unless its weights fill the network that its JSON describes."""
+    import diffusers
+
+    return _evaluating(diffusers.AutoencoderKL, folder, device)
 
 
 def _evaluating(maker: Any, folder: Path, device: str) -> Any:
+    options = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    compare(lambda: maker.from_config(options), folder / WEIGHTS["pipeline"])
     made = maker.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     return made.requires_grad_(False).to(device).eval()
 

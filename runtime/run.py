@@ -106,7 +106,8 @@ class Run:
         shape = shape_of(self._columns, *names)
         if model is not None and model.family == "pretrained":
             return self._pretrained(shape, on, model)
-        key = self._key("fit", shape, on, model, purpose)
+        key = self._key("fit", shape, on, binding.named(model, self._base), purpose)
+        model = binding.located(model, self._base)
         train = fit_propensity if purpose == "propensity" else fit_conditional
 
         def make(setting: Setting, report: Report) -> Made:

@@ -42,6 +42,7 @@ _OPTIONS: dict[str, _Rules] = {
         "method": ("edm", "flow"),
         "backbone": ("auto", "mlp", "unet", "patches"),
         "channels": "a list of whole numbers",
+        "autoencoder": _STRING,
     },
     "flow": {**_NEURAL, "bins": _WHOLE},
     "vae": {**_NEURAL, "latent": _WHOLE},
@@ -158,7 +159,7 @@ def diffusion(**options: Option) -> ModelSpec:
     """A diffusion model; targets of every kind but text, inputs of every kind.
 
     Options: evaluations (of the network, a sample), method ("edm" or "flow"), backbone, channels,
-    and those of ``softmax``.
+    autoencoder (a folder) and those of ``softmax``.
     """
     return _spec("diffusion", options)
 

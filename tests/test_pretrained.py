@@ -15,10 +15,12 @@ import causalc
 from causalc.errors import CausalcError
 from causalc.grammar import LanguageError
 from causalc.model_folder import described, digest
+from causalc.runtime.binding import named
 from causalc.runtime.families.protocol import Shape
 from causalc.runtime.fitted import load_model
 from causalc.runtime.pipelines import load
 from causalc.runtime.schema import binary, image
+from causalc.runtime.specs import ModelSpec
 from causalc.script import Job, compile_script
 
 SCRIPT = """
@@ -344,3 +346,69 @@ def test_a_saved_folder_is_checked_like_any_other(home: Path) -> None:
     (place / "model" / "evil.py").write_text(MARK)
     with pytest.raises(CausalcError, match="is code"):
         load_model(place, "cpu")
+
+
+# ---- an autoencoder from a folder
+
+LATENT = """
+graph { X -> Y }
+var X : binary
+var Y : image(16, 16, channels=3)
+model Y = diffusion(autoencoder = "coder", steps = 400, width = 64, depth = 1)
+query effect = P(Y | do(X))
+"""
+
+
+@pytest.fixture
+def coder(tmp_path: Path) -> Path:
+    """An autoencoder of one layer a side: 4 latents for each square of 2 pixels."""
+    from diffusers import AutoencoderKL
+
+    torch.manual_seed(1)
+    blocks = {"down_block_types": ("DownEncoderBlock2D",) * 2, "latent_channels": 4}
+    more = {"up_block_types": ("UpDecoderBlock2D",) * 2, "norm_num_groups": 4}
+    made = AutoencoderKL(block_out_channels=(8, 8), **blocks, **more)
+    made.save_pretrained(tmp_path / "coder")
+    return tmp_path
+
+
+def test_pictures_are_learnt_in_the_latents_of_a_given_autoencoder(coder: Path) -> None:
+    """What comes out are pictures as the autoencoder renders the data: bright on the left for 0, right for 1."""
+    from diffusers import AutoencoderKL
+
+    (coder / "a.causal").write_text(LATENT, encoding="utf-8")
+    program = compile_script(coder / "a.causal").program
+    assert program is not None
+    rng = np.random.default_rng(0)
+    x = rng.integers(2, size=300)
+    y = rng.integers(20, 60, (300, 16, 16, 3), dtype=np.uint8)
+    for i, v in enumerate(x):
+        y[i, :, 8 * v : 8 * v + 8] += 180
+    sampler = program.fit({"X": x, "Y": y}, store=coder / "store", progress=False)
+    whole = AutoencoderKL.from_pretrained(coder / "coder").eval()
+    with torch.no_grad():
+        seen = torch.from_numpy(y).permute(0, 3, 1, 2).float() / 127.5 - 1
+        made = whole.decode(whole.encode(seen).latent_dist.mode()).sample
+    rendered = ((made + 1) * 127.5).clamp(0, 255).permute(0, 2, 3, 1).numpy()
+    wanted = [rendered[x == v].mean(axis=0) for v in (0, 1)]
+    apart = np.linalg.norm(wanted[1] - wanted[0])
+    for v in (0, 1):
+        drawn = pixels(sampler.sample(200, X=v, seed=3), "Y").mean(axis=0)
+        assert np.linalg.norm(drawn - wanted[v]) < 0.25 * apart
+    again = causalc.load(sampler.save(coder / "saved")).sample(200, X=1, seed=3)
+    assert np.abs(pixels(again, "Y").mean(axis=0) - drawn).max() < 0.1
+    _edit("config.json", _diffusers_version="0.0.0")(coder / "coder")
+    changed = named(ModelSpec("diffusion", (("autoencoder", "coder"),)), coder)
+    _edit("config.json", _diffusers_version="0.0.1")(coder / "coder")
+    assert changed != named(ModelSpec("diffusion", (("autoencoder", "coder"),)), coder)
+
+
+def test_an_autoencoder_of_other_pictures_is_refused(coder: Path) -> None:
+    (coder / "a.causal").write_text(LATENT.replace("channels=3", "channels=1"), encoding="utf-8")
+    program = compile_script(coder / "a.causal").program
+    assert program is not None
+    data = {"X": np.arange(9) % 2, "Y": np.zeros((9, 16, 16, 1), np.uint8)}
+    with pytest.raises(
+        CausalcError, match="codes pictures with 3 channels and sides that 2 divides"
+    ):
+        program.fit(data, progress=False)

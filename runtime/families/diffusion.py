@@ -29,7 +29,7 @@ from causalc.runtime.families.neural import (
     rows_of,
     whole,
 )
-from causalc.runtime.families.protocol import Setting, Shape, Tensors
+from causalc.runtime.families.protocol import Fitted, Setting, Shape, Tensors
 from causalc.runtime.images import ComponentDenoiser, Components, components
 from causalc.runtime.logistic import finish
 from causalc.runtime.noise import Noise, derive
@@ -271,8 +271,12 @@ def fit(
     spec: ModelSpec,
     setting: Setting,
     report: Report,
-) -> FittedDiffusion:
-    """Train a denoiser for all targets jointly."""
+) -> Fitted:
+    """Train a denoiser for all targets jointly; in the latents of an autoencoder where one is named."""
+    if spec.get("autoencoder", ""):
+        from causalc.runtime.families import latent
+
+        return latent.fit(shape, rows, weights, spec, setting, report)
     found = _components(shape, rows, weights, spec)
     name, config = denoiser_for(shape, spec, found)
     with seeded(derive(setting.seed, "init")):
@@ -327,7 +331,7 @@ def _sampling(spec: ModelSpec, name: str) -> tuple[str, int]:
     return method, whole(spec, "evaluations", enough)
 
 
-def load(folder: Path, device: str) -> FittedDiffusion:
+def load(folder: Path, device: str) -> Fitted:
     """Read what ``FittedDiffusion.save`` wrote."""
     config = json.loads((folder / "config.json").read_text())
     shape = Shape.from_json(config["shape"])
@@ -337,4 +341,9 @@ def load(folder: Path, device: str) -> FittedDiffusion:
     module = Preconditioned(shape, network, torch.tensor(config["data_scale"]))
     module.to(device).eval()
     method, evaluations = str(config["method"]), int(config["evaluations"])
-    return FittedDiffusion(shape, module, config["denoiser"], method, evaluations)
+    found = FittedDiffusion(shape, module, config["denoiser"], method, evaluations)
+    if not (folder / "autoencoder").is_dir():
+        return found
+    from causalc.runtime.families import latent
+
+    return latent.load(folder, device, found)
