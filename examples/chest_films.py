@@ -24,12 +24,11 @@ REPORTED = np.array([[0.05, 0.25, 0.55], [0.35, 0.60, 0.90]])  # P(N = 1 | U, K)
 
 @dataclass(frozen=True, slots=True)
 class Patients:
-    """Draws from the structural model: codes ``(n,)`` and films ``(n, 48, 48)`` uint8."""
+    """Draws from the structural model but for the films: codes ``(n,)``."""
 
     u: np.ndarray
     c: np.ndarray
     k: np.ndarray
-    film: np.ndarray
     n: np.ndarray
 
 
@@ -40,7 +39,7 @@ def patients(count: int, rng: np.random.Generator, do_c: int | None = None) -> P
     c = c if do_c is None else np.full(count, do_c)
     k = (rng.random(count)[:, None] >= LUNGS[c].cumsum(axis=1)).sum(axis=1)
     n = (rng.random(count) < REPORTED[u, k]).astype(int)
-    return Patients(u, c, k, films(k, rng), n)
+    return Patients(u, c, k, n)
 
 
 def films(k: np.ndarray, rng: np.random.Generator) -> np.ndarray:

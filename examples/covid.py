@@ -35,11 +35,11 @@ C, N = ("negative", "positive"), ("clear", "pneumonia")
 DRAWS, FRESH = 10_000, 4_000
 
 
-def write_rows(rows: Patients, folder: Path) -> None:
+def write_rows(rows: Patients, pictures: np.ndarray, folder: Path) -> None:
     """Write one PNG file a patient and metadata.csv."""
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"{i:05}.png" for i in range(len(rows.c))]
-    for name, film in zip(names, rows.film, strict=True):
+    for name, film in zip(names, pictures, strict=True):
         Image.fromarray(film).save(folder / name)
     table = {"X": names, "C": np.array(C)[rows.c], "N": np.array(N)[rows.n]}
     pd.DataFrame(table).to_csv(folder / "metadata.csv", index=False)
@@ -73,7 +73,7 @@ def pictures(trained: Trained, judge: Judge, seed: int) -> dict[str, dict[str, f
         drawn = trained.sample("picture", FRESH, seed + 10 + c, {"C": name})
         film = np.stack(list(drawn["X"]))[..., 0]
         shares = np.bincount(judge.read(film), minlength=HAZY) / len(film)
-        real, again = (patients(FRESH, rng, do_c=c).film for _ in range(2))
+        real, again = (films(patients(FRESH, rng, do_c=c).k, rng) for _ in range(2))
         marks = [judge.features(some) for some in (film, real, again)]
         found[name] = {
             "TVD of K": float(np.abs(shares - LUNGS[c]).sum() / 2),
@@ -87,7 +87,7 @@ def meant(trained: Trained, seed: int) -> dict[str, float]:
     """How well P(N | C, X) is calibrated on fresh patients; ``chance`` is what a perfect one would score."""
     rng = np.random.default_rng([seed, 3])
     fresh = patients(DRAWS, rng)
-    columns = {"C": fresh.c, "X": fresh.film[..., None], "N": np.ones(DRAWS, int)}
+    columns = {"C": fresh.c, "X": films(fresh.k, rng)[..., None], "N": np.ones(DRAWS, int)}
     p = np.exp(trained.sampler.models["N_given_C_X"].log_prob(columns))
     exact = report_law()[fresh.c, fresh.k]
     return {
@@ -116,7 +116,7 @@ def main() -> None:
     start, console = time.monotonic(), Console(record=True, highlight=False)
     rng = np.random.default_rng([chosen.seed, 1])
     rows = patients(chosen.rows, rng)
-    write_rows(rows, OUT / "films")
+    write_rows(rows, films(rows.k, rng), OUT / "films")
     trained = run_script(OUT, chosen.seed)
 
     k = rng.integers(HAZY, size=6_000)
