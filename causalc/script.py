@@ -77,7 +77,7 @@ class Job:
             from causalc.runtime import folder
 
             options = {name: str(value) for name, value in self.data.options.items()}
-            return folder(place, **options)
+            return folder(place, columns=self.data.columns, **options)
         if not self.data.columns:
             return place
         texts = [name for name, kind in self.schema.items() if kind and kind.name == "text"]
@@ -130,16 +130,10 @@ def _renamed(place: Path, columns: Mapping[str, str], texts: list[str]) -> Any:
 
     A column that has the name of a renamed variable by chance is left out.
     """
-    from causalc.runtime.sources import arrow_table
+    from causalc.runtime.sources import arrow_table, renamed
 
     table = arrow_table(place, [columns.get(name, name) for name in texts])
-    missing = [c for c in columns.values() if c not in table.column_names]
-    if missing:
-        known = ", ".join(map(repr, table.column_names[:12]))
-        raise CausalcError(f"{place}: there is no column {missing[0]!r}; it has {known}")
-    variable = {column: name for name, column in columns.items()}
-    kept = [c for c in table.column_names if c in variable or c not in columns]
-    return table.select(kept).rename_columns([variable.get(c, c) for c in kept])
+    return renamed(table, columns, str(place))
 
 
 def plain(value: Value) -> Any:

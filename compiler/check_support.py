@@ -37,8 +37,6 @@ def _data_options(statement: DataStatement) -> Iterator[Message]:
         if name == "split":
             split = dict(statement.options)[name]
             yield s.SplitOption(span, str(getattr(split, "value", "")))
-        elif statement.source.name == "folder":
-            yield s.RenamedFolder(span, name)
 
 
 def _train(script: Script) -> Iterator[Message]:

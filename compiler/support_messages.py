@@ -32,12 +32,6 @@ class SplitOption(Message):
     split: str
 
 
-class RenamedFolder(Message):
-    what = "the columns of a `folder` are not renamed here"
-    help = "rename the column to `{name}` in the folder's table"
-    name: str
-
-
 class OneRefit(Message):
     what = "one refit shows no spread"
     help = "write  bootstrap = 20,  or leave it out"

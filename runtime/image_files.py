@@ -33,17 +33,24 @@ class Folder:
     path: str
     table: str
     resize: str | None = None
+    columns: tuple[tuple[str, str], ...] = ()
 
 
-def folder(path: str | Path, table: str = "labels.csv", resize: str | None = None) -> Folder:
+def folder(
+    path: str | Path,
+    table: str = "labels.csv",
+    resize: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Folder:
     """Name a folder of images: in its ``table``, image variables hold relative file names.
 
     Files must have the declared size unless ``resize`` says otherwise: "crop" scales the largest
-    centred part of the right proportions, "stretch" scales the whole picture.
+    centred part of the right proportions, "stretch" scales the whole picture. ``columns`` maps variables to
+    the columns of the table that are called otherwise.
     """
     if resize is not None and resize not in RESIZES:
         raise CausalcError(f"folder(resize={resize!r}): use one of {', '.join(RESIZES)}.")
-    return Folder(str(path), table, resize)
+    return Folder(str(path), table, resize, tuple((columns or {}).items()))
 
 
 Raw = dict[str, np.ndarray]

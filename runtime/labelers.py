@@ -119,7 +119,7 @@ def load_classifier(path: Path, shape: Shape, device: str) -> Classifier:
         import transformers
     except ImportError as error:
         raise CausalcError(
-            f"{about}: reading it takes the package transformers: pip install 'causalc[classifiers]'."
+            f"{about}: reading it takes the package transformers: pip install 'causalc[text]'."
         ) from error
     maker = getattr(transformers, about.name)
     settings = maker.config_class.from_dict(read_json(path / "config.json"))

@@ -305,8 +305,24 @@ def _named(source: Folder, schema: Schema) -> Raw:
     root = Path(source.path)
     if not root.is_dir():
         raise CausalcError(f"{root}: no such folder.")
-    table = arrow_table(inside(root, source.table, "the table"), texts_of(schema))
-    return _table(table, schema, source.table)
+    columns = dict(source.columns)
+    texts = [columns.get(name, name) for name in texts_of(schema)]
+    table = arrow_table(inside(root, source.table, "the table"), texts)
+    return _table(renamed(table, columns, source.table), schema, source.table)
+
+
+def renamed(table: Any, columns: Mapping[str, str], place: str) -> Any:
+    """Return an Arrow table with the columns that variables are called otherwise than renamed.
+
+    A column that has the name of a renamed variable by chance is left out.
+    """
+    missing = [c for c in columns.values() if c not in table.column_names]
+    if missing:
+        known = ", ".join(map(repr, table.column_names[:12]))
+        raise CausalcError(f"{place}: there is no column {missing[0]!r}; it has {known}")
+    variable = {column: name for name, column in columns.items()}
+    kept = [c for c in table.column_names if c in variable or c not in columns]
+    return table.select(kept).rename_columns([variable.get(c, c) for c in kept])
 
 
 def _pictures(source: Folder, schema: Schema) -> Parts | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from causalc.errors import CausalcError
@@ -198,15 +198,17 @@ def transformer(**options: Option) -> ModelSpec:
     return _spec("transformer", options)
 
 
-def pretrained(folder: str = "", **options: Option) -> ModelSpec:
+def pretrained(folder: str = "", inputs: Sequence[str] = (), **options: Option) -> ModelSpec:
     """A model that somebody else trained: a diffusers pipeline or a classifier in a folder, or a function.
 
-    Options: callable (the name of a function given to ``fit``) with its version, inputs (in the order in which the
-    model reads them), evaluations (of the network, a picture), and to train a pipeline further: steps, lr, batch.
+    ``inputs`` are in the order in which the model reads them. Options: callable (the name of a function given to
+    ``fit``) with its version, evaluations (of the network, a picture), and to train a pipeline further: steps, lr,
+    batch.
     """
     if bool(folder) == bool(options.get("callable")):
         raise CausalcError("pretrained() takes one model: a folder, or callable=.")
-    return _spec("pretrained", {**({"folder": folder} if folder else {}), **options})
+    named = {"folder": folder, "inputs": tuple(inputs)}
+    return _spec("pretrained", {**{k: v for k, v in named.items() if v}, **options})
 
 
 MAKERS = {

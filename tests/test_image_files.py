@@ -116,6 +116,16 @@ def test_a_folder_too_large_for_memory_is_decoded_once_into_a_mapped_file(
     assert (parts["im"][np.array([3, 0])] == whole["im"][[3, 0]]).all()
 
 
+def test_columns_of_a_folder_may_be_called_otherwise(pictures: Path) -> None:
+    """As CelebA's image_id; a column that has the variable's own name by chance is not meant."""
+    table = pd.read_csv(pictures / "labels.csv").rename(columns={"im": "image_id"})
+    table.assign(im="other").to_csv(pictures / "labels.csv", index=False)
+    columns = load(folder(pictures, columns={"im": "image_id"}), SCHEMA)
+    assert (columns["im"][1] == np.asarray(Image.open(pictures / "1.png"))).all()
+    with pytest.raises(CausalcError, match="no column 'photo'; it has 'image_id'"):
+        load(folder(pictures, columns={"im": "photo"}), SCHEMA)
+
+
 SCRIPT = """
 graph { X -> M -> Y  X <-> Y }
 var X, Y : binary
