@@ -16,22 +16,66 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from causalc.runtime.components import leading
 from causalc.runtime.encode import unpack
 from causalc.runtime.families.neural import rows_of
 from causalc.runtime.families.protocol import Tensors, Variables
 from causalc.runtime.network import Features
+from causalc.runtime.schema import Kind
 
 CODES, LOG_P = " codes", " log_p"  # extra columns of a batch; no variable has such a name
 _SAMPLE = 10_000
+_WIDE = 512  # numbers in an image or vector beyond which its leading components stand for it
+_LEADING = 128
 _FULL_JITTER = 35.0  # the root of the width from which jitter is as large as the signal
+
+
+def _large(kind: Kind) -> bool:
+    return kind.name in ("image", "vector") and kind.width > _WIDE
+
+
+def _jitter(width: int) -> float:
+    """Return the noise on each of so many pixels of unit scale."""
+    return min(1.0, math.sqrt(width) / _FULL_JITTER)
+
+
+class Leading(nn.Module):
+    """Flat pixels ``(n, d)`` to their leading principal components ``(n, 128)``, of unit variance on average.
+
+    Their own scales are kept, so that noise of one size hides the details before the outlines.
+    """
+
+    centre: torch.Tensor
+    basis: torch.Tensor
+
+    def __init__(self, d: int) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(d))
+        self.register_buffer("basis", torch.zeros(d, _LEADING))
+
+    def standardise(self, images: torch.Tensor) -> float:
+        """Set the basis from encoded images; return what it makes of noise of unit size on pixels of unit scale."""
+        found = leading(images, _LEADING)
+        if found is None:
+            return 0.0
+        one, total = found
+        shrunk = math.sqrt(_LEADING / float(one.scale.square().sum()))
+        self.centre.copy_(one.centre)
+        self.basis[:, : one.basis.shape[1]] = shrunk * one.basis
+        return shrunk * math.sqrt(total / len(one.centre))
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return the components."""
+        return (pixels - self.centre) @ self.basis
 
 
 class Tower(nn.Module):
     """Encoded variables to a vector of ``rank`` numbers, standardised and jittered in training.
 
-    Pixels are centred and divided by one scale for all. Training adds normal noise to them whose
-    size grows with the root of their number, so that what many pixels agree on stays legible and
-    what one pixel says cannot be memorised.
+    Pixels are centred and divided by one scale for all; large images pass through their leading
+    principal components (``Leading``). Training adds normal noise whose size grows with the root of
+    the number of pixels, so that what many pixels agree on stays legible and what one pixel says
+    cannot be memorised.
     """
 
     centre: torch.Tensor
@@ -40,8 +84,13 @@ class Tower(nn.Module):
 
     def __init__(self, variables: Variables, width: int, rank: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.features, self.dropout = Features(variables), dropout
-        n = self.features.width
+        small = tuple(v for v in variables if not _large(v[1]))
+        self.large = tuple(v for v in variables if _large(v[1]))
+        self.features, self.dropout = Features(small), dropout
+        self.leading = nn.ModuleList(Leading(kind.width) for _, kind in self.large)
+        narrow = self.features.width if small or not self.large else 0
+        n = narrow + _LEADING * len(self.large)
+        self.narrow = narrow
         for name, value in (("centre", 0.0), ("scale", 1.0), ("jitter", 0.0)):
             self.register_buffer(name, torch.full((n,), value))
         sizes = (n, width, width, rank)
@@ -59,13 +108,24 @@ class Tower(nn.Module):
                 if some.shape[1] == one:
                     self.centre[part] = some.mean(dim=0)
                     self.scale[part] = (some - some.mean(dim=0)).std().clamp(min=1e-3)
-                self.jitter[part] = min(1.0, math.sqrt(kind.width) / _FULL_JITTER)
+                self.jitter[part] = _jitter(kind.width)
+        start = self.narrow
+        for (name, kind), project in zip(self.large, self.leading, strict=True):
+            shrunk = project.standardise(rows[name])  # type: ignore[operator]
+            self.jitter[start : start + _LEADING] = _jitter(kind.width) * shrunk
+            start += _LEADING
+
+    def _seen(self, rows: Tensors, n: int) -> torch.Tensor:
+        parts = [self.features(rows, n)] if self.narrow else []
+        for (name, _), project in zip(self.large, self.leading, strict=True):
+            parts.append(project(unpack(rows[name]).flatten(1)))
+        return torch.cat(parts, dim=1)
 
     def forward(
         self, rows: Tensors, n: int, generator: torch.Generator | None = None
     ) -> torch.Tensor:
         """Return ``(n, rank)``; jittered where a generator is given."""
-        x = (self.features(rows, n) - self.centre) / self.scale
+        x = (self._seen(rows, n) - self.centre) / self.scale
         if generator is not None:
             noise = torch.randn(x.shape, generator=generator, device=x.device)
             x = x + self.jitter * noise

@@ -13,7 +13,7 @@ Two things let a small network learn a conditional of images in a minute on one 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,63 +22,23 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 from torch.nn import functional
 
+from causalc.runtime.components import Components
 from causalc.runtime.contrast import Contrast, Tower
-from causalc.runtime.encode import unpack
 from causalc.runtime.families.neural import rows_of, whole
 from causalc.runtime.families.protocol import Setting, Shape, Tensors
 from causalc.runtime.network import fourier
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
-from causalc.runtime.spectrum import leading, rows_for
 from causalc.runtime.train import Plan, seeded, train
 
 RANK = 32
 _LEVELS = 16
-_KEPT = 0.94  # share of the variance that the components keep
-_ENOUGH = 0.85  # what the most components must keep, where those that keep more are too many
-_MOST = 256
-_LARGEST = 1 << 18  # numbers in an image: beyond, too few rows would be looked at
 _SAMPLE = 10_000
 _TOWER = 256
 _DROPOUT = 0.4
 _JITTER = 0.1  # nats: noise on the features in training, so that no row is told from its like
 _PLAN = Plan(steps=3000, lr=8e-3, batch=256, weight_decay=1e-2)
-
-
-@dataclass(frozen=True, slots=True)
-class Components:
-    """Principal components of flat images: ``centre`` ``(d,)``, orthonormal ``basis`` ``(d, k)``
-    and the standard deviation ``scale`` ``(k,)`` of each."""
-
-    centre: torch.Tensor
-    basis: torch.Tensor
-    scale: torch.Tensor
-
-
-def components(images: torch.Tensor, weights: torch.Tensor | None = None) -> Components | None:
-    """Return the fewest components that keep 94 % of the variance of ``images`` ``(n, …)``, at most 256.
-
-    None where 256 keep less than 85 %, rows are too few or the images are large: those are left as pixels.
-    """
-    width = images[:1].numel()
-    if width > _LARGEST or len(images) < 2:
-        return None
-    seen = rows_for(width, _SAMPLE)
-    some = unpack(images[:seen]).flatten(1).double()
-    mass = torch.ones(len(some)) if weights is None else weights[:seen]
-    mass = (mass / mass.sum()).double()[:, None]
-    centre = (mass * some).sum(dim=0)
-    gaps = some - centre
-    values, vectors, total = leading(gaps, mass, _MOST)
-    share = values.cumsum(0) / total.clamp(min=1e-12)
-    k = min(int((share < _KEPT).sum()) + 1, _MOST)
-    if values[0] <= 0 or k > len(some) // 4 or share[k - 1] < _ENOUGH:
-        return None
-    # Signs are open: fix them, so that a refit elsewhere codes images alike.
-    chosen = vectors[:, :k]
-    chosen = chosen * torch.sign(chosen.gather(0, chosen.abs().argmax(0, keepdim=True)))
-    return Components(centre.float(), chosen.float().contiguous(), values[:k].sqrt().float())
 
 
 def nats(codes: torch.Tensor) -> torch.Tensor:

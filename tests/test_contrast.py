@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from causalc.runtime.contrast import Contrast
+from causalc.runtime.components import components, leading
+from causalc.runtime.contrast import Contrast, Tower
 from causalc.runtime.data import Columns
 from causalc.runtime.encode import fit_encoder
 from causalc.runtime.families.protocol import Setting
-from causalc.runtime.images import components, nats
+from causalc.runtime.images import nats
 from causalc.runtime.progress import Report
-from causalc.runtime.schema import Schema, categorical
+from causalc.runtime.schema import Schema, categorical, image
 from causalc.runtime.smoothing import Smoother
 from causalc.runtime.train import Plan, seeded, train
 
@@ -108,6 +109,44 @@ def test_components_count_weights_and_fix_their_signs() -> None:
     assert plain.scale[0] > 3 and weighted.scale[0] < 1.3
     for one in (plain, weighted):
         assert (one.basis.gather(0, one.basis.abs().argmax(0, keepdim=True)) > 0).all()
+
+
+def test_leading_components_of_large_images_are_the_exact_ones() -> None:
+    """40 components of falling size in 1,200 pixels: what a random start leaves is below rounding."""
+    rng = np.random.default_rng(4)
+    sizes = 2.0 ** -np.arange(40)
+    basis = np.linalg.qr(rng.normal(size=(1200, 40)))[0]
+    flat = rng.normal(size=(700, 40)) * sizes @ basis.T + 0.3
+    found = leading(torch.from_numpy(flat).view(700, 3, 20, 20).float(), 8)
+    assert found is not None
+    one, total = found
+    centred = flat - flat.mean(0)
+    _, exact, right = np.linalg.svd(centred / np.sqrt(700), full_matrices=False)
+    np.testing.assert_allclose(one.scale, exact[:8], rtol=1e-4)
+    np.testing.assert_allclose(np.abs(right[:8] @ one.basis.numpy()), np.eye(8), atol=1e-3)
+    assert total == pytest.approx((exact**2).sum(), rel=1e-4)
+
+
+def test_towers_see_large_images_by_their_leading_components() -> None:
+    rng = np.random.default_rng(5)
+    pixels = torch.from_numpy(rng.normal(size=(400, 1, 30, 30)) + 2.0).float()
+    pixels[:200] += torch.from_numpy(rng.normal(size=(1, 30, 30))).float()
+    codes = (torch.arange(400) < 200).long()
+    variables = (("a", categorical("l", "r")), ("p", image(30, 30)))
+    tower = Tower(variables, 16, 4)
+    tower.standardise({"a": codes, "p": pixels})
+    (project,) = tower.leading
+    seen = project(pixels.flatten(1))
+    assert seen.shape == (400, 128) and tower({"a": codes, "p": pixels}, 400).shape == (400, 4)
+    assert float(seen.square().mean()) == pytest.approx(1, rel=0.01)
+    assert float(seen.mean(0).abs().max()) < 1e-4
+    apart = (seen[:200].mean(0) - seen[200:].mean(0)).abs()
+    assert int(apart.argmax()) == 0  # the two groups differ by the first component
+    # White noise of unit size on pixels comes out as large as the jitter says.
+    noise = torch.from_numpy(rng.normal(size=(2000, 900))).float() @ project.basis
+    jitter = tower.jitter[-1] / min(1.0, 30 / 35)
+    unit = float((pixels - pixels.mean(0)).std())
+    assert float(noise.std()) * unit == pytest.approx(float(jitter), rel=0.05)
 
 
 def test_images_without_few_components_stay_pixels() -> None:

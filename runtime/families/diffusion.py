@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from causalc.errors import CausalcError
+from causalc.runtime.components import Components, components
 from causalc.runtime.denoisers import CodeDenoiser, MixtureDenoiser
 from causalc.runtime.encode import unpack
 from causalc.runtime.families.layout import join, part, slots_of
@@ -30,7 +31,7 @@ from causalc.runtime.families.neural import (
     whole,
 )
 from causalc.runtime.families.protocol import Fitted, Setting, Shape, Tensors
-from causalc.runtime.images import ComponentDenoiser, Components, components
+from causalc.runtime.images import ComponentDenoiser
 from causalc.runtime.logistic import finish
 from causalc.runtime.noise import Noise, derive
 from causalc.runtime.precondition import denoise, level, losses, posterior, scale_in
