@@ -14,6 +14,7 @@ _ENOUGH = 0.85  # what the most components must keep, where those that keep more
 _MOST = 256
 _LARGEST = 1 << 18  # numbers in an image: beyond, too few rows would be looked at
 _SAMPLE = 10_000
+FEW_COMPONENTS = 64  # up to so many, all are made of unit variance
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,17 @@ class Components:
     centre: torch.Tensor
     basis: torch.Tensor
     scale: torch.Tensor
+
+    @property
+    def unit(self) -> torch.Tensor:
+        """What codes are divided by, ``(k,)``: a few components each by their own standard deviation.
+
+        Many keep their sizes, of unit variance on average: noise then hides the details first, and a
+        denoiser has few of them to tell apart at each level.
+        """
+        if len(self.scale) <= FEW_COMPONENTS:
+            return self.scale
+        return self.scale.square().mean().sqrt().expand(len(self.scale))
 
 
 def components(images: torch.Tensor, weights: torch.Tensor | None = None) -> Components | None:

@@ -2,8 +2,8 @@
 
 Two things let a small network learn a conditional of images in a minute on one CPU core:
 
-- The target is coded by its principal components, each of unit variance. A dozen pixels that move
-  together are one number to learn, and noise of one size meets every component alike.
+- The target is coded by its principal components: a dozen pixels that move together are one
+  number to learn. A few are made of unit variance each, so that noise meets them alike.
 - The inputs pass through a tower trained beforehand to tell which target belongs to which inputs
   (``contrast``): its outputs are sufficient for the target, and the denoiser need not discover
   from a noisy loss what its inputs show. They are measured in nats, so that what says little of
@@ -108,7 +108,7 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         nn.init.zeros_(self.last.bias)
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return components ``(n, latent)`` of unit variance."""
+        """Return components ``(n, latent)`` in units of ``scale``."""
         return (pixels - self.centre) @ self.basis / self.scale
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
@@ -165,7 +165,7 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """
         self.centre.copy_(found.centre)
         self.basis.copy_(found.basis)
-        self.scale.copy_(found.scale)
+        self.scale.copy_(found.unit)
         if self.tower is None:
             return
         with seeded(derive(setting.seed, "contrast")):

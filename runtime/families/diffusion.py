@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from causalc.errors import CausalcError
-from causalc.runtime.components import Components, components
+from causalc.runtime.components import FEW_COMPONENTS, Components, components
 from causalc.runtime.denoisers import CodeDenoiser, MixtureDenoiser
 from causalc.runtime.encode import unpack
 from causalc.runtime.families.layout import join, part, slots_of
@@ -65,8 +65,9 @@ def denoiser_for(
 ) -> tuple[str, dict[str, Any]]:
     """Return the class name and configuration of the denoiser for a conditional."""
     if found is not None:
-        size = {"width": whole(spec, "width", 256), "depth": whole(spec, "depth", 3)}
         latent = len(found.scale)
+        wide = 256 if latent <= FEW_COMPONENTS else 384
+        size = {"width": whole(spec, "width", wide), "depth": whole(spec, "depth", 3)}
         return "ComponentDenoiser", {"shape": shape.to_json(), "latent": latent, **size}
     image = any(kind.name == "image" for _, kind in shape.targets)
     lone = len(shape.targets) == 1 and shape.targets[0][1].discrete
@@ -285,14 +286,15 @@ def fit(
     scale = _scale(shape, rows)
     if found is not None:
         network.prepare(shape, rows, found, weights, spec, setting, report)
-        scale = torch.ones_like(found.scale)
+        scale = found.scale / found.unit
     module = Preconditioned(shape, network, scale)
     image = any(kind.name == "image" for _, kind in shape.targets)
     few = effective(weights, rows_of(rows)) < 2000
     steps = 6000 if image else 1500 if few else 3000
     plan = Plan(steps=steps, lr=1e-3 if image else 5e-3)
     if found is not None:
-        plan = Plan(steps=1500 if few else 3000, lr=3e-3, weight_decay=1e-2)
+        steps = 3000 if len(scale) <= FEW_COMPONENTS else 6000
+        plan = Plan(steps=steps // 2 if few else steps, lr=3e-3, weight_decay=1e-2)
     if name == "CodeDenoiser":  # a function of the inputs alone: half the steps do
         plan = Plan(steps=600 if few else 1500, lr=3e-3)
     if name == "MixtureDenoiser":
