@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from markupsafe import Markup, escape
 
 from causalc import charts
 from causalc.compiler.drawing import clean
-from causalc.runtime.data import canonical, labels
+from causalc.runtime.data import labels
 from causalc.runtime.schema import Kind
-from causalc.runtime.tokens import END, bags
+from causalc.runtime.tokens import END, bags, encode
 
 SHOWN = 6  # texts
 WORDS = 8
@@ -28,9 +28,9 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def codes_of(texts: object, kind: Kind) -> np.ndarray:
-    """Drawn texts as the data hold them."""
-    return canonical("text", np.array(list(texts), object), kind)  # type: ignore[call-overload]
+def codes_of(texts: Iterable[str], kind: Kind) -> np.ndarray:
+    """Drawn texts as the data hold them; what was drawn may be no shortest spelling, and is cut."""
+    return encode(texts, tuple(map(str, kind.levels)), kind.width)[0]
 
 
 def gaps(codes: np.ndarray, kind: Kind, text: str) -> np.ndarray:

@@ -30,6 +30,7 @@ from causalc.runtime.fitted import Models
 from causalc.runtime.fitting import fit_conditional, shape_of
 from causalc.runtime.noise import Noise
 from causalc.runtime.progress import Report
+from causalc.runtime.text_encoder import frozen
 from causalc.runtime.text_network import Reader, Writer
 from causalc.runtime.text_sampler import ended, invert, unmask, write
 from causalc.runtime.tokens import BASE, END, count_words, decode, encode, learn
@@ -351,3 +352,61 @@ def test_a_text_is_no_target_of_other_families(spec: specs.ModelSpec) -> None:
     shape = shape_of(columns, ("R",), ())
     with pytest.raises(CausalcError, match=rf"{spec.family}\(\).*R is text\(8\)"):
         fit_conditional("key", columns, None, shape, spec, Setting(0, "cpu"), Report(True))
+
+
+# ---- encoders that somebody else trained
+
+
+@pytest.fixture
+def encoder_folder(tmp_path: Path) -> Path:
+    """A tiny BERT with random weights and a tokenizer of words, as ``transformers`` saves them."""
+    transformers = pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = {w: i for i, w in enumerate(["[UNK]", "[PAD]", *sorted(set(" ".join(SAID).split()))])}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", model_max_length=16
+    )
+    config = transformers.BertConfig(
+        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=16,
+    )  # fmt: skip
+    folder = tmp_path / "encoder"
+    fast.save_pretrained(folder)
+    transformers.BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def test_a_text_is_read_by_a_folder_named_as_its_encoder(
+    encoder_folder: Path, tmp_path: Path
+) -> None:
+    schema = s.Schema({"R": s.text(8, encoder=str(encoder_folder)), "k": s.binary()})
+    columns = load({"R": SAID * 30, "k": [0, 1, 1, 0] * 30}, schema)
+    about = columns.schema["R"].encoder
+    assert about is not None and about.width == 16 and len(about.digest) == 64
+    shape = shape_of(columns, ("k",), ("R",))
+    spec = specs.softmax(steps=60)
+    made = fit_conditional("key", columns, None, shape, spec, Setting(0, "cpu"), Report(True))
+    p = np.exp(made.log_prob({"R": columns["R"][:4], "k": np.array([0, 1, 1, 0])}))
+    assert (p > 0.9).all()  # four texts that decide k
+    made.links[0][1].save(tmp_path)
+    bounds.check("softmax", tmp_path)
+    config = json.loads((encoder_folder / "config.json").read_text())
+    (encoder_folder / "config.json").write_text(json.dumps({**config, "layer_norm_eps": 0.5}))
+    frozen.cache_clear()
+    with pytest.raises(CausalcError, match="the text encoder changed"):
+        made.log_prob({"R": columns["R"][:4], "k": np.array([0, 1, 1, 0])})
+
+
+def test_a_folder_that_is_no_encoder_is_refused(tmp_path: Path) -> None:
+    schema = s.Schema({"R": s.text(8, encoder=str(tmp_path))})
+    with pytest.raises(CausalcError, match="no folder of a text encoder"):
+        load({"R": SAID}, schema)
+    (tmp_path / "config.json").write_text('{"hidden_size": 16}')
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(CausalcError, match=r"no model.safetensors; other formats"):
+        load({"R": SAID}, schema)
+    with pytest.raises(CausalcError, match="takes no encoder"):
+        s.Kind("real", encoder=s.TextEncoder("x"))
