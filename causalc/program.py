@@ -113,9 +113,7 @@ class Sampler:
         Raises ``CausalcError`` for a variable that is missing, unknown or out of range.
         """
         queries = self.program.module.QUERIES
-        name = query or next(iter(queries))
-        if not isinstance(name, str) or name not in queries:
-            raise CausalcError(f"there is no query `{name}`; the program has {', '.join(queries)}")
+        name = self.query_name(query)
         parameters = queries[name].parameters
         options = {k: values.pop(k) for k in ("batch_size",) if k in values and k not in parameters}
         question = self.program.estimands[name].question
@@ -142,6 +140,14 @@ class Sampler:
             raise CausalcError(
                 f"{self.folder}: its models do not fit its query ({reason}); save the sampler again"
             ) from error
+
+    def query_name(self, query: str | None = None) -> str:
+        """The query itself, or the first one of the program; raises ``CausalcError`` for an unknown one."""
+        queries = self.program.module.QUERIES
+        name = query or next(iter(queries))
+        if not isinstance(name, str) or name not in queries:
+            raise CausalcError(f"there is no query `{name}`; the program has {', '.join(queries)}")
+        return name
 
     def save(self, folder: str | Path) -> Path:
         """Write models, plan and program to ``folder``; ``causalc.load`` reads it back."""

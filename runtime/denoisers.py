@@ -53,7 +53,7 @@ class ResidualDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     def forward(self, x: torch.Tensor, level: torch.Tensor, inputs: Tensors) -> torch.Tensor:
         """Return raw output ``(n, d)`` for ``x`` ``(n, d)`` and ``level`` ``(n,)``."""
-        known = torch.cat([fourier(level, _LEVELS), self.features(inputs, len(x))], dim=1)
+        known = torch.cat([fourier(level, _LEVELS), self.features(inputs, x.shape[0])], dim=1)
         seen = periodic(x) if self.fine else x
         embedding = functional.silu(self.context(known))
         h = self.first(torch.cat([seen, known], dim=1))
@@ -79,7 +79,7 @@ class CodeDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     def forward(self, x: torch.Tensor, level: torch.Tensor, inputs: Tensors) -> torch.Tensor:
         """Return log p(k | inputs) up to a constant, ``(n, d)``."""
-        raw: torch.Tensor = self.network.last(self.hidden(inputs, len(x)))
+        raw: torch.Tensor = self.network.last(self.hidden(inputs, x.shape[0]))
         return raw
 
     def hidden(self, inputs: Tensors, n: int) -> torch.Tensor:

@@ -49,6 +49,10 @@ class ExactModels:
     def __getitem__(self, name: str) -> ExactModel:
         return self.models[name]
 
+    def drawing(self, n: int, **options: Any) -> Any:
+        """Begin a draw of all probabilities; ``n`` and the options play no part."""
+        return ExactDraw(self)
+
 
 @dataclass(slots=True)
 class ExactRun:

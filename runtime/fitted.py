@@ -256,6 +256,12 @@ class Models(Mapping[str, Model]):
     def __len__(self) -> int:
         return len(self._models)
 
+    def drawing(self, n: int, **options: Any) -> Any:
+        """Begin drawing ``n`` rows (see ``causalc.runtime.draw.Draw``)."""
+        from causalc.runtime.draw import Draw
+
+        return Draw(self, n, **options)
+
     def save(self, folder: str | Path) -> None:
         """Write all models into ``folder`` (made if need be; it must not hold anything else)."""
         root = Path(folder)

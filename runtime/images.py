@@ -136,7 +136,7 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         In training a generator gives the noise on the features.
         """
         embedding = self.level(fourier(level, _LEVELS))
-        features = self.seen(inputs, len(x))
+        features = self.seen(inputs, x.shape[0])
         if features is not None and self.given is not None:
             if self.training and generator is not None:
                 noise = torch.randn(features.shape, generator=generator, device=x.device)

@@ -64,7 +64,7 @@ class Prior:
         cumulative = self.log_weights.double().exp().cumsum(dim=1)
         cumulative[:, -1] = 1.0
         k = (uniform.to(cumulative)[:, None] >= cumulative).sum(dim=1)
-        each = torch.arange(len(k), device=k.device)
+        each = torch.arange(k.shape[0], device=k.device)
         return self.means[each, k] + (self.variances[each, k] + sigma**2).sqrt() * noise
 
 

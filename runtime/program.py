@@ -54,6 +54,9 @@ class Models(Protocol):
     def __getitem__(self, name: str) -> Any:
         """The model of that name."""
 
+    def drawing(self, n: int, **options: Any) -> Draw:
+        """Begin drawing ``n`` rows."""
+
 
 class Run(Protocol):
     """Trains and simulates; every method returns a handle for the next."""
@@ -106,12 +109,6 @@ def start(schema: Schema, data: Any, **options: Any) -> Run:
     return SamplingRun(schema, data, **options)
 
 
-def sampling(models: Any, n: int, **options: Any) -> Draw:
+def sampling(models: Models, n: int, **options: Any) -> Draw:
     """Begin drawing ``n`` rows; the exact backend ignores ``n`` and returns probabilities."""
-    from causalc.runtime.exact import ExactDraw, ExactModels
-
-    if isinstance(models, ExactModels):
-        return ExactDraw(models)
-    from causalc.runtime.draw import Draw as SamplingDraw
-
-    return SamplingDraw(models, n, **options)
+    return models.drawing(n, **options)

@@ -17,10 +17,10 @@ def heun(denoise: Denoise, noise: torch.Tensor, sigmas: torch.Tensor) -> torch.T
     x and a scalar σ. Evaluations: 2 · (len(sigmas) − 1) − 1.
     """
     x = noise * sigmas[0]
-    for now, then in itertools.pairwise(sigmas):
+    for step, (now, then) in enumerate(itertools.pairwise(sigmas), start=2):
         slope = (x - denoise(x, now)) / now
         guess = x + (then - now) * slope
-        if then > 0:
+        if step < len(sigmas):  # not `then > 0`: an export takes no turn that depends on a number
             slope = (slope + (guess - denoise(guess, then)) / then) / 2
             guess = x + (then - now) * slope
         x = guess

@@ -117,7 +117,7 @@ class Preconditioned(nn.Module):
 
     def denoise(self, x: torch.Tensor, sigma: torch.Tensor, inputs: Tensors) -> torch.Tensor:
         """Return the denoised ``(n, d)`` at a scalar ``sigma``."""
-        each = sigma.expand(len(x), 1)
+        each = sigma.expand(x.shape[0], 1)
         return denoise(self.raw(x, each, inputs), x, each, self.data, self.slots)
 
     def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
@@ -167,38 +167,61 @@ class FittedDiffusion:
 
     def sample(self, n: int, inputs: Tensors, noise: Noise) -> dict[str, torch.Tensor]:
         """Integrate from noise to data."""
-        rows = {name: inputs[name] for name, _ in self.shape.inputs}
+        rows = {name: inputs[name] for name, _ in self.shape.inputs} | self.noise(noise)
+        if isinstance(self.module.network, CodeDenoiser):
+            rows[" p"] = _shares(self.module.network, self.shape, inputs, n)
+        return part(self.shape, in_batches(self._numbers, rows, n, device_of(self.module)))
+
+    def noise(self, noise: Noise) -> dict[str, torch.Tensor]:
+        """Return what each row starts from: normals, and a uniform for a mixture."""
         start = {" e": torch.from_numpy(noise.normal(self.module.slots[-1][1]))}
-        network, device = self.module.network, device_of(self.module)
-        if isinstance(network, MixtureDenoiser):
+        if isinstance(self.module.network, MixtureDenoiser):
             start[" u"] = torch.from_numpy(noise.uniform())
-        if isinstance(network, CodeDenoiser):
-            start[" p"] = _shares(network, self.shape, inputs, n)
+        return start
 
-        def draw(batch: Tensors) -> torch.Tensor:
-            given = {name: unpack(batch[name]) for name, _ in self.shape.inputs}
-            if isinstance(network, MixtureDenoiser):
-                return self._correct(network, batch[" u"], batch[" e"], given)
+    def draw(self, rows: Tensors) -> dict[str, torch.Tensor]:
+        """Draw as ``sample`` does, from encoded inputs and ``noise`` in ``rows``."""
+        return part(self.shape, self._numbers(rows))
 
-            def denoised(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-                if " p" in batch:
-                    return torch.softmax(posterior(batch[" p"], x, sigma), dim=1)
-                return self.module.denoise(x, sigma, given)
+    def _numbers(self, rows: Tensors) -> torch.Tensor:
+        network = self.module.network
+        given = {name: unpack(rows[name]) for name, _ in self.shape.inputs}
+        if isinstance(network, MixtureDenoiser):
+            return self._correct(network, rows[" u"], rows[" e"], given)
 
-            found = self._integrate(denoised, batch[" e"], SIGMA_MAX)
-            return network.decode(found) if self.module.coded else found  # type: ignore[operator]
+        def denoised(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            if " p" in rows:
+                return torch.softmax(posterior(rows[" p"], x, sigma), dim=1)
+            return self.module.denoise(x, sigma, given)
 
-        return part(self.shape, in_batches(draw, rows | start, n, device))
+        found = self._integrate(denoised, rows[" e"], SIGMA_MAX)
+        return network.decode(found) if self.module.coded else found  # type: ignore[operator]
+
+    def denoise(self, x: torch.Tensor, sigma: torch.Tensor, inputs: Tensors) -> torch.Tensor:
+        """Return E[clean | clean + sigma * noise = x], ``(n, d)``.
+
+        ``x`` ``(n, d)`` are targets laid side by side (see ``join``) or an image's components, ``sigma``
+        ``(n,)`` noise levels above 0, ``inputs`` encoded.
+        """
+        given = {name: unpack(inputs[name]) for name, _ in self.shape.inputs}
+        network, each = self.module.network, sigma[:, None]
+        if isinstance(network, MixtureDenoiser):
+            prior, hidden = network.known(given, x.shape[0])
+            mean, scale, raw = network(x, each, prior, network.embed(hidden))
+            corrected: torch.Tensor = mean + scale * raw
+            return corrected
+        raw = self.module.raw(x, each, given)
+        return denoise(raw, x, each, self.module.data, self.module.slots)
 
     def _correct(
         self, network: MixtureDenoiser, uniform: torch.Tensor, noise: torch.Tensor, inputs: Tensors
     ) -> torch.Tensor:
         """Draw from the mixture under noise of level ``_START``, and denoise from there."""
-        prior, hidden = network.known(inputs, len(noise))
+        prior, hidden = network.known(inputs, noise.shape[0])
         context = network.embed(hidden)
 
         def denoised(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-            mean, scale, raw = network(x, sigma.expand(len(x), 1), prior, context)
+            mean, scale, raw = network(x, sigma.expand(x.shape[0], 1), prior, context)
             corrected: torch.Tensor = mean + scale * raw
             return corrected
 

@@ -101,23 +101,28 @@ class FittedMixture:
 
     def sample(self, n: int, inputs: Tensors, noise: Noise) -> dict[str, torch.Tensor]:
         """Draw a component, then from it; ``(n, d)`` floats."""
-        d, name = self.module.d, self.shape.target_names[0]
+        rows = self._inputs(inputs) | self.noise(noise)
+        return {
+            self.shape.target_names[0]: in_batches(self._numbers, rows, n, device_of(self.module))
+        }
+
+    def noise(self, noise: Noise) -> dict[str, torch.Tensor]:
+        """Return a uniform and ``d`` normals a row."""
         uniform = torch.from_numpy(noise.uniform())
-        rows = self._inputs(inputs) | {" u": uniform, " e": torch.from_numpy(noise.normal(d))}
+        return {" u": uniform, " e": torch.from_numpy(noise.normal(self.module.d))}
 
-        def draw(batch: Tensors) -> torch.Tensor:
-            log_weights, means, factor = self.module.parameters_of(batch)
-            cumulative = log_weights.double().exp().cumsum(dim=1)
-            cumulative[:, -1] = 1.0
-            k = (batch[" u"].to(cumulative)[:, None] >= cumulative).sum(dim=1)
-            each = torch.arange(len(k), device=k.device)
-            spread = torch.linalg.solve_triangular(
-                factor[each, k], batch[" e"][:, :, None], upper=False
-            )
-            drawn: torch.Tensor = means[each, k] + spread[:, :, 0]
-            return drawn
+    def draw(self, rows: Tensors) -> dict[str, torch.Tensor]:
+        """Draw as ``sample`` does, from encoded inputs and ``noise`` in ``rows``."""
+        return {self.shape.target_names[0]: self._numbers(rows)}
 
-        return {name: in_batches(draw, rows, n, device_of(self.module))}
+    def _numbers(self, rows: Tensors) -> torch.Tensor:
+        log_weights, means, factor = self.module.parameters_of(rows)
+        cumulative = log_weights.double().exp().cumsum(dim=1)[:, :-1]
+        k = (rows[" u"].to(cumulative)[:, None] >= cumulative).sum(dim=1)
+        each = torch.arange(k.shape[0], device=k.device)
+        spread = torch.linalg.solve_triangular(factor[each, k], rows[" e"][:, :, None], upper=False)
+        drawn: torch.Tensor = means[each, k] + spread[:, :, 0]
+        return drawn
 
     def log_prob(self, targets: Tensors, inputs: Tensors) -> torch.Tensor:
         """Return log densities of encoded targets."""

@@ -74,10 +74,21 @@ class FittedSoftmax:
 
     def sample(self, n: int, inputs: Tensors, noise: Noise) -> dict[str, torch.Tensor]:
         """Draw codes by inversion."""
-        p = torch.softmax(self.logits(inputs, n) / self.temperature, dim=1).cumsum(dim=1)
-        p[:, -1] = 1.0
-        codes = (torch.from_numpy(noise.uniform())[:, None] >= p).sum(dim=1)
+        codes = self._codes(self.logits(inputs, n), self.noise(noise)[" u"])
         return {self.shape.target_names[0]: codes}
+
+    def noise(self, noise: Noise) -> dict[str, torch.Tensor]:
+        """Return a uniform a row."""
+        return {" u": torch.from_numpy(noise.uniform())}
+
+    def draw(self, rows: Tensors) -> dict[str, torch.Tensor]:
+        """Draw as ``sample`` does, from encoded inputs and ``noise`` in ``rows``."""
+        logits = self.module.logits(rows).double()
+        return {self.shape.target_names[0]: self._codes(logits, rows[" u"])}
+
+    def _codes(self, logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
+        p = torch.softmax(logits / self.temperature, dim=1).cumsum(dim=1)
+        return (uniform[:, None] >= p[:, :-1]).sum(dim=1)
 
     def log_prob(self, targets: Tensors, inputs: Tensors) -> torch.Tensor:
         """Return log probabilities of target codes."""
