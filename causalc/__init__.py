@@ -49,3 +49,10 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'causalc' has no attribute {name!r}")
     return getattr(import_module(f"causalc.{_HOME[name]}"), name)
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """Make ``%%causal`` known to IPython or Jupyter (``%load_ext causalc``)."""
+    from causalc.notebook import load_ipython_extension
+
+    load_ipython_extension(ipython)

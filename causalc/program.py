@@ -58,6 +58,9 @@ class Program:
             self._module.append(module)
         return self._module[0]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Program, (self.compiled, self.base)  # the module is made again from our own text
+
     def write(self, path: str | Path) -> Path:
         """Write the program's text; returns the path."""
         target = Path(path)
@@ -115,7 +118,9 @@ class Sampler:
         queries = self.program.module.QUERIES
         name = self.query_name(query)
         parameters = queries[name].parameters
-        options = {k: values.pop(k) for k in ("batch_size",) if k in values and k not in parameters}
+        options = {
+            k: values.pop(k) for k in ("batch_size", "first") if k in values and k not in parameters
+        }
         question = self.program.estimands[name].question
         for variable in values:
             if variable not in parameters:
@@ -150,11 +155,22 @@ class Sampler:
         return name
 
     def save(self, folder: str | Path) -> Path:
-        """Write models, plan and program to ``folder``; ``causalc.load`` reads it back."""
+        """Write models, program and model card to ``folder``; ``causalc.load`` reads it back. Returns the folder.
+
+        The layout is that of a diffusers repository: ``README.md`` with YAML front matter, ``model_index.json``,
+        safetensors. A README that somebody else wrote is left as it is. Raises ``CausalcError`` where the folder
+        holds other files in the place of the models, and OSError where it cannot be written.
+        """
         import json
 
+        from causalc.embedding.card import model_card, model_index
+
         target = Path(folder)
-        self.models.save(target / "models")
+        mine = (target / "query.json").is_file() or not (target / "README.md").exists()
+        index = model_index(self, self.models.save(target / "models"))
+        (target / "model_index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
+        if mine:
+            (target / "README.md").write_text(model_card(self), encoding="utf-8")
         self.program.write(target / "program.py")
         (target / "query.json").write_text(json.dumps(self._recipe(), indent=1), encoding="utf-8")
         return target

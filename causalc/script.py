@@ -18,6 +18,7 @@ from causalc.compiler.pipeline import compile_estimands
 from causalc.compiler.view import Spec
 from causalc.errors import CausalcError
 from causalc.estimates import Estimate, plan_estimates
+from causalc.grammar import parse
 from causalc.grammar.tree import Call, Parameter, Query, Script
 from causalc.grammar.values import Sequence, Value
 from causalc.program import Program
@@ -152,14 +153,20 @@ def spec(call: Call) -> Spec:
     return Spec(call.name, tuple(plain(a) for a in call.args), options)
 
 
-def compile_script(path: str | Path, strategy: str | None = None, graph: str | None = None) -> Job:
+def compile_script(
+    path: str | Path,
+    strategy: str | None = None,
+    graph: str | None = None,
+    text: str | None = None,
+) -> Job:
     """Compile every identifiable query of a script into one program that shares their models.
 
-    ``graph`` names one of several graphs that a script compares. Raises ``CausalcError`` with every mistake
+    ``graph`` names one of several graphs that a script compares, ``text`` is what to read in place of the
+    file. Raises ``CausalcError`` with every mistake
     of the script; queries that are not identifiable are in ``Job.refused``.
     """
     source = Path(path)
-    script = read_script(source)
+    script = read_script(source) if text is None else parse(text, source.name)
     under = check_each(script, lambda name: load_graph(source.parent / name))
     if graph not in under:
         known = ", ".join(name for name in under if name) or "one, unnamed"

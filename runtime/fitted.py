@@ -236,9 +236,11 @@ class Models(Mapping[str, Model]):
         findings: tuple[str, ...] = (),
         data: str = "",
         stages: tuple[str, ...] = (),
+        trained: tuple[Mapping[str, Any], ...] = (),
     ) -> None:
         self._models = dict(models)
         self.stages = stages
+        self.trained = trained  # of each stage: label, rows, seconds, held-out losses
         self.data = data  # the fingerprint of the rows they were trained on, where known
         self.schema, self.seed, self.findings = schema, seed, findings
 
@@ -262,8 +264,11 @@ class Models(Mapping[str, Model]):
 
         return Draw(self, n, **options)
 
-    def save(self, folder: str | Path) -> None:
-        """Write all models into ``folder`` (made if need be; it must not hold anything else)."""
+    def save(self, folder: str | Path) -> dict[str, str]:
+        """Write all models into ``folder`` (made if need be; it must not hold anything else).
+
+        Returns the name of each model's folder in it. Raises CausalcError where it holds something else.
+        """
         root = Path(folder)
         if root.exists() and (not root.is_dir() or (any(root.iterdir()) and not _ours(root))):
             raise CausalcError(f"{root}: not empty, and not a folder of saved models.")
@@ -282,9 +287,12 @@ class Models(Mapping[str, Model]):
             "seed": self.seed,
             "schema": self.schema.to_json(),
             "findings": list(self.findings),
+            "data": self.data,
+            "trained": [dict(one) for one in self.trained],
             "models": index,
         }
         put_text(root / "models.json", sealed(config))
+        return index
 
     @staticmethod
     def load(
@@ -305,6 +313,7 @@ class Models(Mapping[str, Model]):
         try:
             schema, seed = Schema.from_json(config["schema"]), int(config["seed"])
             index, findings = dict(config["models"]), tuple(map(str, config["findings"]))
+            data, trained = str(config.get("data", "")), tuple(map(dict, config.get("trained", ())))
         except (ValueError, KeyError, TypeError, OverflowError, AttributeError):
             raise CausalcError(f"{root}: not a folder of saved models.") from None
         models = {}
@@ -314,7 +323,7 @@ class Models(Mapping[str, Model]):
                 raise CausalcError(f"{root}: models.json names {place!r}, outside the folder.")
             verify(path)
             models[name] = load_model(path, pick_device(device), callables)
-        return Models(models, schema, seed, findings)
+        return Models(models, schema, seed, findings, data, (), trained)
 
 
 def _ours(root: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -335,7 +336,24 @@ class Run:
         """Return the models by name, with schema, seed and findings; they can be saved."""
         findings = tuple(self.diagnostics)
         data, stages = self._columns.fingerprint(), tuple(self._stages)
-        return Models(models, self.schema, self.seed, findings, data, stages)
+        trained = tuple(_summary(self.store.folder(key)) for key in stages)
+        return Models(models, self.schema, self.seed, findings, data, stages, trained)
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    """What a finished stage has to say of itself: label, rows, seconds, and the best held-out loss of each network."""
+    meta = read_json(folder / "meta.json") or {}
+    best: list[float] = []
+    last = 0
+    for line in (folder / "curve.jsonl").read_text().splitlines():
+        point = json.loads(line)
+        if "held_out" not in point:
+            continue
+        if point["step"] <= last or not best:
+            best.append(math.inf)
+        last, best[-1] = point["step"], min(best[-1], point["held_out"])
+    said = {name: meta.get(name) for name in ("label", "rows", "seconds")}
+    return {**said, "held_out": [value for value in best if math.isfinite(value)]}
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

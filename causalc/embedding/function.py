@@ -91,7 +91,8 @@ class SamplingFunction(nn.Module):
     def forward(self, inputs: Tensors, noise: Tensors) -> dict[str, torch.Tensor]:
         """Outcomes by name; ``inputs`` and ``noise`` have the same ``n`` rows."""
         n = next(iter((noise or inputs).values())).shape[0]
-        known: dict[_Column, torch.Tensor] = {**inputs}
+        known: dict[_Column, torch.Tensor] = {}
+        known.update(inputs)
         for i, name in enumerate(self.fixed):
             value = self.get_buffer(f"fixed_{i}")
             known[name] = value.expand(n, *value.shape[1:])
