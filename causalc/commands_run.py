@@ -35,6 +35,12 @@ TRAINING = [
         metavar="SECONDS",
         help="Keep the state of the model in training this often (120).",
     ),
+    click.option("--jobs", type=click.IntRange(min=1), help="Train this many models at a time."),
+    click.option(
+        "--executor",
+        type=click.Choice(["inprocess", "processes", "ray"]),
+        help="Where models are trained; ray: on a cluster.",
+    ),
     click.option("-q", "--quiet", is_flag=True, help="No progress, no findings."),
     STRATEGY,
 ]

@@ -92,11 +92,14 @@ class Program:
         """Train on ``data`` (pandas or pyarrow table, mapping of arrays, or a path); resumes from ``store``.
 
         Options: ``store`` (folder), ``seed``, ``device``, ``budget`` (seconds), ``progress``; ``callables``, the
-        functions that ``pretrained(callable = ...)`` names.
+        functions that ``pretrained(callable = ...)`` names; ``jobs`` (stages at a time, on processes of this machine)
+        or ``executor`` ("ray": on a cluster).
         """
+        from causalc.runtime.executors import execute
+
         if self.base is not None:
             options = {"base": self.base, **options}
-        return Sampler(self, self.module.train(data, **options))
+        return Sampler(self, execute(self.module.train, data, **options))
 
     def __str__(self) -> str:
         return self.source

@@ -68,7 +68,7 @@ class _Reader:
         parse_source(part)  # alone, so that what is wrong in it is told of its own lines
         start = len(self.source.text) + 1
         if start + len(part.text) > MAX_BYTES:
-            raise Fault(u.TooLong(span, MAX_BYTES))
+            raise Fault(u.TooLong(span, MAX_BYTES, "bytes"))
         text = f"{self.source.text}\n{part.text}"
         self.source = Source(text, self.source.name, (*self.source.parts, (start, part)))
         return parse_tail(self.source, start)

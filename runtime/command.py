@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from causalc.errors import CausalcError
+from causalc.runtime.executors import EXECUTORS, execute
 from causalc.runtime.interrupt import stopped, terminable
 from causalc.runtime.program import Query
 
@@ -28,6 +29,10 @@ def main(doc: str | None, train: Callable[..., Any], queries: Mapping[str, Query
     parser.add_argument("--store", default=".causalc", help="folder of trained models")
     parser.add_argument(
         "--base", default=".", help="folder that paths of pretrained models start from"
+    )
+    parser.add_argument("--jobs", type=_count, help="train this many models at a time")
+    parser.add_argument(
+        "--executor", choices=EXECUTORS, help="where models are trained; ray: on a cluster"
     )
     parser.add_argument("--out", help="csv file; without it the first rows are printed")
     arguments = parser.parse_args()
@@ -51,7 +56,7 @@ def _exit(line: str, code: int) -> None:
 def _count(text: str) -> int:
     n = int(text)
     if n < 1:
-        raise argparse.ArgumentTypeError(f"{n}: draw at least one row")
+        raise argparse.ArgumentTypeError(f"{n}: at least one")
     return n
 
 
@@ -60,8 +65,9 @@ def _run(arguments: argparse.Namespace, train: Callable[..., Any], query: Query)
     out = Path(arguments.out) if arguments.out else None
     if out is not None:
         writable(out)  # before anything is trained
+    choice = {"jobs": arguments.jobs, "executor": arguments.executor}
     options = {"store": arguments.store, "seed": arguments.seed, "base": arguments.base}
-    models = train(Path(arguments.data), **options)
+    models = execute(train, Path(arguments.data), **choice, **options)
     frame = query.sample(models, arguments.n, seed=arguments.seed, **values)
     if out is None:
         sys.stdout.write(frame.head(20).to_string() + "\n")

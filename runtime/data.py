@@ -25,15 +25,20 @@ class Columns(Mapping[str, np.ndarray]):
     """Checked columns in schema order, held as ``Kind`` says, read-only, one length.
 
     Those of a table too large for memory are ``Stored``: arrays to whoever reads them by slices and
-    row numbers. ``findings`` are one-line remarks (constant columns). ``fingerprint`` identifies the content.
+    row numbers. ``findings`` are one-line remarks (constant columns). ``fingerprint`` identifies the content,
+    ``source`` is the file they came from, if it was one.
     """
 
-    __slots__ = ("_arrays", "_hashes", "findings", "rows", "schema")
+    __slots__ = ("_arrays", "_hashes", "findings", "rows", "schema", "source")
 
     def __init__(
-        self, schema: Schema, arrays: Mapping[str, Any], findings: tuple[str, ...] = ()
+        self,
+        schema: Schema,
+        arrays: Mapping[str, Any],
+        findings: tuple[str, ...] = (),
+        source: str | None = None,
     ) -> None:
-        self.schema = schema
+        self.schema, self.source = schema, source
         self.findings = findings
         self._arrays = {name: _readable(arrays[name]) for name in schema}
         self._hashes: dict[str, str] = {}
@@ -85,21 +90,28 @@ def _readable(values: Any) -> Any:
 def load(source: Any, schema: Schema, scratch: Path | None = None) -> Columns:
     """Read ``source`` (a path, frame, Arrow table, mapping or ``folder``) as ``schema`` says.
 
-    Inferred kinds and the vocabularies of texts are settled from the values: read them back from
-    ``Columns.schema``. Texts longer than their kind allows are cut, which a finding says. Files of a
-    table too large for memory are read part by part, and kept in files in ``scratch``. Raises
-    CausalcError for missing columns or values, unknown labels, wrong shapes, non-finite numbers
-    and columns of different lengths, and OSError where the disk is full.
+    What was read before is returned as it is. Inferred kinds and the vocabularies of texts are settled
+    from the values: read them back from ``Columns.schema``. Texts longer than their kind allows are
+    cut, which a finding says. Files of a table too large for memory are read part by part, and kept in
+    files in ``scratch``. Raises CausalcError for missing columns or values, unknown labels, wrong
+    shapes, non-finite numbers and columns of different lengths, and OSError where the disk is full.
     """
+    if isinstance(source, Columns):
+        return source
     place = f"{source}: " if isinstance(source, str | Path) else ""
     try:
         large = parts(source, schema)
         if large is not None:
-            return _streamed(large, schema, scratch)
-        return _checked(*read(source, schema), schema)
+            return _from(source, _streamed(large, schema, scratch))
+        return _from(source, _checked(*read(source, schema), schema))
     except CausalcError as error:
         text = str(error)
         raise type(error)(text if str(source) in text else place + text) from error
+
+
+def _from(source: Any, found: Columns) -> Columns:
+    found.source = str(Path(source).resolve()) if isinstance(source, str | Path) else None
+    return found
 
 
 def _checked(raw: dict[str, np.ndarray], present: tuple[str, ...], schema: Schema) -> Columns:

@@ -6,6 +6,7 @@ anything else is data to train on.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -97,8 +98,18 @@ class Query:
     parameters: Mapping[str, str]
 
 
+class Backend(ABC):
+    """What ``train`` may be given in place of data: it says what run there is."""
+
+    @abstractmethod
+    def begin(self, schema: Schema, **options: Any) -> Run:
+        """The run."""
+
+
 def start(schema: Schema, data: Any, **options: Any) -> Run:
     """Begin training on ``data``, or exact computation where ``data`` is a ``Table``."""
+    if isinstance(data, Backend):
+        return data.begin(schema, **options)
     if isinstance(data, Table):
         from causalc.runtime.exact import ExactRun
 

@@ -40,6 +40,11 @@ _TIMES = 4  # generated rows for each observed one, where drawing them is cheap
 Network = Callable[[Any], Mapping[str, Any]]
 Made = Conditional | Pretrained | Propensity
 Make = Callable[[Setting, Report], Made]
+Meanwhile = Callable[["Run", Callable[[], bool]], None]
+
+
+class Unfinished(Exception):
+    """A stage is not in the store, and this run is not to train it or to wait for who does."""
 
 
 class Run:
@@ -51,6 +56,10 @@ class Run:
     not see (see ``smoothing``); without it they are used as they are. A stage in training keeps its
     state in a store that was named every ``save_every`` seconds and when a signal stops it. Folders of
     pretrained models are relative to ``base``, their functions are in ``callables`` by name.
+
+    A stage that is not in the store raises Unfinished unless the run ``trains``, and one that another
+    process trains unless it ``waits``; before it does, ``meanwhile`` may see to others, until its
+    second argument says that the stage is done.
     """
 
     def __init__(
@@ -68,27 +77,28 @@ class Run:
         save_every: float = EVERY,
         base: str | Path = ".",
         callables: Mapping[str, Callable[..., Any]] | None = None,
+        meanwhile: Meanwhile | None = None,
     ) -> None:
         _check_options(seed, budget, truncate, save_every)
         self.store = store if isinstance(store, Store) else Store(store)
-        self._columns = load(data, schema, self.store.root)
-        if self._columns.rows < 2:
-            raise CausalcError(f"The data hold {self._columns.rows} rows: too few to learn from.")
-        self.schema = self._columns.schema
-        self._source = str(Path(data).resolve()) if isinstance(data, str | Path) else None
+        self.columns = load(data, schema, self.store.root)
+        if self.columns.rows < 2:
+            raise CausalcError(f"The data hold {self.columns.rows} rows: too few to learn from.")
+        self.schema = self.columns.schema
         self._told = False
         self.seed, self.device = seed, pick_device(device)
         self._budget, self._truncate, self._quiet = budget, truncate, not progress
         self._smooth, self._save_every = smooth, save_every
-        self.diagnostics: list[str] = list(self._columns.findings)
+        self.diagnostics: list[str] = list(self.columns.findings)
         self._stages: list[str] = []
         self._base, self._callables = Path(base), dict(callables or {})
+        self.trains, self.waits, self._meanwhile = True, True, meanwhile
 
     def observed(self, columns: Sequence[str]) -> Dataset:
         """Return the observed rows of these columns."""
         for name in columns:
             self.schema.kind(name)
-        return datasets.observed(self._columns, tuple(columns))
+        return datasets.observed(self.columns, tuple(columns))
 
     def fit(
         self,
@@ -104,7 +114,7 @@ class Run:
         """
         names = tuple(targets), tuple(given)
         _check_columns(on, (*names[0], *names[1]))
-        shape = shape_of(self._columns, *names)
+        shape = shape_of(self.columns, *names)
         if model is not None and model.family == "pretrained":
             return self._pretrained(shape, on, model)
         key = self._key("fit", shape, on, binding.named(model, self._base), purpose)
@@ -125,10 +135,17 @@ class Run:
         found = self.store.find(key)
         if found is not None:
             return self._reopen(found, purpose)
+        if not self.trains:
+            self._note_change(shape, purpose)
+            raise Unfinished(str(shape))
         report = Report(self._quiet)
 
         def wait() -> None:
+            if not self.waits:
+                raise Unfinished(str(shape))
             report.line(f"{shape}: another run is training this; waiting for it")
+            if self._meanwhile is not None:
+                self._meanwhile(self, lambda: self.store.folder(key).is_dir())
 
         with self.store.claim(key, wait):
             found = self.store.find(key)  # the other run may have finished it
@@ -168,9 +185,7 @@ class Run:
         except CausalcError as error:
             raise type(error)(_about(shape, str(error))) from error
         findings = [_about(shape, line) for line in report.findings]
-        label = f"{shape} {purpose}" if purpose != "sample" else str(shape)
-        data = {"source": self._source, "fingerprint": self._columns.fingerprint()}
-        self._note_change(label, data)
+        label, data = self._note_change(shape, purpose)
         meta = {
             "label": label,
             "data": data,
@@ -191,30 +206,40 @@ class Run:
         value = [what, shape.to_json(), on.identity(used), spec and spec.to_json(), purpose]
         return key_of([*value, self.seed, self._budget])
 
-    def _note_change(self, label: str, data: Mapping[str, object]) -> None:
-        """Say that a data file is not what it was when this store's models were trained on it."""
-        if self._source is None or self._told:
-            return
+    def _note_change(self, shape: Shape, purpose: str) -> tuple[str, dict[str, str | None]]:
+        """Return the label of a stage and what tells its rows; say so if the file is not what it was for it."""
+        label = str(shape) if purpose == "sample" else f"{shape} {purpose}"
+        data = {"source": self.columns.source, "fingerprint": self.columns.fingerprint()}
+        if self.columns.source is None or self._told:
+            return label, data
         for entry in self.store.entries():
             meta = read_json(entry.path / "meta.json") or {}
             before = meta.get("data", {})
-            if entry.label != label or before.get("source") != self._source or before == data:
+            if (
+                entry.label != label
+                or before.get("source") != self.columns.source
+                or before == data
+            ):
                 continue
             self._told = True
             self.diagnostics.append(
-                f"{self._source} has changed since {label} was trained on it ({entry.created}): what it concerns is "
-                f"trained again; `causalc cache rm {entry.key[:12]}` removes the old one."
+                f"{self.columns.source} has changed since {label} was trained on it ({entry.created}): what it "
+                f"concerns is trained again; `causalc cache rm {entry.key[:12]}` removes the old one."
             )
-            return
+            break
+        return label, data
 
     def _reopen(self, folder: Path, purpose: str) -> Model | Propensity:
         meta = json.loads((folder / "meta.json").read_text())
         self.diagnostics += meta.get("findings", [])
-        if not self._quiet:
-            Report(False).line(f"{meta['label']}: found in the store")
+        self.say(f"{meta['label']}: found in the store")
         if purpose == "propensity":
             return Propensity.load(folder)
         return load_model(folder, self.device)
+
+    def say(self, line: str) -> None:
+        """Print a line, unless there is to be no progress."""
+        Report(self._quiet).line(line)
 
     def bootstrap(self, columns: Sequence[str], on: Dataset) -> Rows:
         """Return a model that draws real rows of these columns jointly, by weight if weighted."""
@@ -310,7 +335,7 @@ class Run:
             return {**spool.columns()}
 
     def _count(self, parents: Sequence[Model]) -> int:
-        rows = self._columns.rows
+        rows = self.columns.rows
         drawn = {self.schema[name] for model in parents for name in model.targets}
         if any(kind.name == "image" or kind.width > _WIDE for kind in drawn if not kind.discrete):
             return rows
@@ -318,9 +343,9 @@ class Run:
 
     def _check_support(self, made: Columns) -> None:
         for name, kind in made.schema.items():
-            if not kind.scalar or name not in self._columns:
+            if not kind.scalar or name not in self.columns:
                 continue
-            low, high = _range(self._columns[name])
+            low, high = _range(self.columns[name])
             middle, width = (high + low) / 2, high - low
             values = made[name]
             outside = sum(
@@ -335,7 +360,7 @@ class Run:
     def finish(self, models: Mapping[str, Model]) -> Models:
         """Return the models by name, with schema, seed and findings; they can be saved."""
         findings = tuple(self.diagnostics)
-        data, stages = self._columns.fingerprint(), tuple(self._stages)
+        data, stages = self.columns.fingerprint(), tuple(self._stages)
         trained = tuple(_summary(self.store.folder(key)) for key in stages)
         return Models(models, self.schema, self.seed, findings, data, stages, trained)
 

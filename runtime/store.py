@@ -82,6 +82,19 @@ class Store:
         return self.root / "partial" / key
 
     @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Make a folder that lasts as long as the block. Raises CausalcError where that is not possible."""
+        try:
+            (self.root / "partial").mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix="rows-", dir=self.root.resolve() / "partial"))
+        except OSError as error:
+            raise _refused(self.root, error) from error
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextlib.contextmanager
     def claim(self, key: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Hold the stage of ``key`` for this process; where another holds it, call ``waiting`` and wait.
 

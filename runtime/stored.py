@@ -1,4 +1,4 @@
-"""Columns that do not fit into memory: kept in files, read by slices and row numbers.
+"""Arrays that do not fit into memory: kept in files, read by slices and row numbers.
 
 Where rows lie changes no result: what is drawn, counted or trained is a function of the values. From
 ``MANY`` rows on, whether they fit or not, an order of the rows is computed rather than shuffled, and
@@ -7,6 +7,7 @@ encoders and last layers are fitted to ``SOME`` rows drawn at random, where more
 
 from __future__ import annotations
 
+import math
 import mmap
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -50,19 +51,32 @@ def size(schema: Schema, rows: int) -> int:
 
 
 class Stored:
-    """A column in a file: ``stored[slice or row numbers]`` is an array; nothing read stays in memory.
+    """An array in a file: ``stored[slice or row numbers]`` is an array; nothing read stays in memory.
 
-    The file has no name: it is gone with the last process that holds it, however that ends.
+    It lies ``offset`` bytes from the file's start as ``kept`` and is read as ``dtype``. A file without a name
+    is gone with the last process that holds it, however that ends.
     """
 
-    def __init__(self, file: Any, kind: Kind, rows: int) -> None:
-        self.dtype, self.shape = canonical_type(kind), (rows, *kind.shape)
-        self.ndim, self.nbytes = len(self.shape), rows * kind.width * self.dtype.itemsize
+    def __init__(
+        self,
+        file: Any,
+        kept: np.dtype[Any],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any] | None = None,
+        offset: int = 0,
+    ) -> None:
+        self.dtype, self.shape = dtype or kept, shape
+        self.ndim, size = len(shape), math.prod(shape)
+        self.nbytes = size * self.dtype.itemsize
         file.flush()
         self._pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        kept = np.frombuffer(self._pages, _kept_type(kind))
-        self._values = kept.reshape(self.shape)
+        self._values = np.frombuffer(self._pages, kept, size, offset).reshape(shape)
         self._mapped = 0
+
+    @property
+    def kept(self) -> np.dtype[Any]:
+        """The type it has in the file."""
+        return self._values.dtype
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -101,8 +115,12 @@ class Spool:
 
     def columns(self) -> dict[str, Stored]:
         """Return the columns."""
+        rows = self._rows
         return {
-            name: Stored(self._files[name], kind, self._rows) for name, kind in self._schema.items()
+            name: Stored(
+                self._files[name], _kept_type(kind), (rows, *kind.shape), canonical_type(kind)
+            )
+            for name, kind in self._schema.items()
         }
 
     def __enter__(self) -> Spool:
