@@ -15,6 +15,7 @@ from pkgutil import get_data
 from typing import Any
 
 END = "$END"
+MAX_WORDS = 50_000  # read in well under a second
 
 
 class Token(str):
@@ -34,6 +35,10 @@ class Stuck(Exception):
         super().__init__(offset, expected)
         self.offset = offset
         self.expected = expected
+
+
+class Endless(Exception):
+    """The text holds more tokens than are to be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +95,14 @@ def tables() -> Tables:
 
 
 def run(text: str, start: str, builder: object, offset: int = 0) -> Any:
-    """Parse a text from an offset on; what the builder's methods raise passes through. Raises ``Stuck``."""
+    """Parse a text from an offset on; what the builder's methods raise passes through.
+
+    Raises ``Stuck``, and ``Endless`` beyond ``MAX_WORDS`` tokens.
+    """
     t = tables()
     states, values = [t.starts[start]], list[Any]()
     end = t.ends[start]
-    while True:
+    for _ in range(MAX_WORDS):
         token = _next(t, text, offset, states[-1])
         if token is None:
             raise Stuck(_skip(t, text, offset), _expected(t, states))
@@ -107,6 +115,7 @@ def run(text: str, start: str, builder: object, offset: int = 0) -> Any:
             return values[-1]
         states.append(action)
         values.append(token)
+    raise Endless
 
 
 def _skip(t: Tables, text: str, offset: int) -> int:

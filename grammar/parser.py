@@ -13,7 +13,7 @@ from causalc.grammar import messages as m
 from causalc.grammar import unexpected as u
 from causalc.grammar.build import Builder
 from causalc.grammar.diagnostic import Fault, LanguageError
-from causalc.grammar.lalr import Stuck, run
+from causalc.grammar.lalr import MAX_WORDS, Endless, Stuck, run
 from causalc.grammar.shape import query
 from causalc.grammar.source import MAX_BYTES, NOWHERE, Source, Span
 from causalc.grammar.tree import (
@@ -41,6 +41,8 @@ def _parse(source: Source, start: str, finish: Callable[[Any], Any] = lambda mad
         return finish(run(source.text, start, BUILDER))
     except Fault as fault:
         message = fault.message
+    except Endless:
+        message = u.TooLong(NOWHERE, MAX_WORDS, "words")
     except Stuck as stuck:
         from causalc.grammar.explain import explain  # only a wrong text needs it
 
@@ -50,7 +52,7 @@ def _parse(source: Source, start: str, finish: Callable[[Any], Any] = lambda mad
 
 def _refuse_unreadable(source: Source) -> None:
     if len(source.text) > MAX_BYTES or len(source.text.encode(errors="replace")) > MAX_BYTES:
-        raise Fault(u.TooLong(NOWHERE, MAX_BYTES))
+        raise Fault(u.TooLong(NOWHERE, MAX_BYTES, "bytes"))
     if "\0" in source.text:
         at = source.text.index("\0")
         raise Fault(u.Binary(Span(at, at + 1)))

@@ -83,15 +83,16 @@ class Place:
 
 def place_at(source: Source, offset: int, expected: frozenset[str], start: str) -> Place:
     """The place at an offset, where the terminals ``expected`` could stand."""
-    found = [
-        Word(str(match.lastgroup), match[0], Span(*match.span()))
-        for match in WORDS.finditer(source.text)
-        if match.lastgroup != "skip"
-    ]
-    before = tuple(w for w in found if w.span.start < offset)
-    rest = [w for w in found if w.span.start >= offset]
-    here, after = (*rest[:2], None, None)[:2]
-    return Place(before, here, after, expected, source, start)
+    before: list[Word] = []
+    rest: list[Word] = []
+    for match in WORDS.finditer(source.text):
+        if match.lastgroup != "skip":
+            word = Word(str(match.lastgroup), match[0], Span(*match.span()))
+            (before if word.span.start < offset else rest).append(word)
+            if len(rest) == 2:  # what follows may be the rest of a megabyte
+                break
+    here, after = (*rest, None, None)[:2]
+    return Place(tuple(before), here, after, expected, source, start)
 
 
 def opens_line(word: Word, source: Source) -> bool:

@@ -73,9 +73,10 @@ class Extra(Message):
 
 
 class TooLong(Message):
-    what = "this text is longer than {limit} bytes"
+    what = "this text is longer than {limit} {unit}"
     help = "a graph that large belongs in a file of its own, and data never belong in a script"
     limit: int
+    unit: str
 
 
 class Binary(Message):

@@ -390,7 +390,7 @@ def program(*arguments: str, data: str = "d.csv", folder: Path) -> tuple[int, st
         (["--set", "X"], "error: "),
         (["--set", "Q=1"], "the inputs of this query are: X"),
         (["--set", "X=7"], "not one of its levels"),
-        (["--set", "X=1", "-n", "0"], "at least one row"),
+        (["--set", "X=1", "-n", "0"], "at least one"),
         (["--set", "X=1", "-n", "five"], "invalid"),
         (["--set", "X=1", "--seed", "x"], "invalid int"),
         (["--set", "X=1", "--query", "nope"], "invalid choice"),
