@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from causalc.compiler.answer import Question
+from causalc.compiler.diagram import Diagram
 from causalc.compiler.graph import Graph
 from causalc.compiler.identify import NotIdentifiable
-from causalc.compiler.remedies import WORK, Diagram, Remedies, remedies
+from causalc.compiler.remedies import WORK, Remedies, remedies
 from causalc.grammar import parse_query
 
 Made = TypeVar("Made")

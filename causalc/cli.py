@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import click
 
-from causalc import __version__, commands, commands_run, completion, starter, watch
+from causalc import __version__, commands, commands_graph, commands_run, completion, starter, watch
 from causalc.errors import CausalcError
 from causalc.runtime.interrupt import stopped, terminable
 
@@ -68,7 +68,7 @@ for command in (
     commands.plan,
     commands.verify,
     commands.fmt,
-    commands.graph,
+    commands_graph.graph,
     commands.explain,
     commands.lsp,
     watch.watch,

@@ -15,9 +15,10 @@ from causalc.errors import CausalcError
 
 if TYPE_CHECKING:
     from causalc.compiler.answer import Estimand
+    from causalc.compiler.diagram import Diagram
     from causalc.compiler.graph import Graph
     from causalc.compiler.identify import NotIdentifiable
-    from causalc.compiler.remedies import Diagram, Remedies
+    from causalc.compiler.remedies import Remedies
     from causalc.program import Program
     from causalc.script import Job
 
@@ -29,7 +30,6 @@ GRAPH = click.option(
     "edges",
     help='A graph such as "X -> M -> Y; X <-> Y", or its file, when SCRIPT is a query in quotes.',
 )
-GRAPH_FILES = (".dag", ".dot", ".gv", ".gml", ".causal", ".txt")
 
 
 def compiled(script: Path, strategy: str | None = None) -> Job:
@@ -37,6 +37,24 @@ def compiled(script: Path, strategy: str | None = None) -> Job:
     from causalc.script import compile_script
 
     return compile_script(script, strategy, chosen())
+
+
+def graph_of(edges: str) -> Graph:
+    """The graph that ``--graph`` gives, as text or as a file."""
+    from causalc.compiler.formats import SUFFIXES
+
+    if Path(edges).suffix in (*SUFFIXES, ".causal"):
+        return diagram_of(Path(edges)).projected()
+    from causalc.compiler.graph import Graph
+
+    return Graph.parse(edges)
+
+
+def diagram_of(path: Path) -> Diagram:
+    """The graph of a file, or of a script, with its named latents."""
+    from causalc.reading import load_diagram
+
+    return compiled(path).diagram() if path.suffix == ".causal" else load_diagram(path)
 
 
 def refusals(job: Job) -> int:
@@ -48,25 +66,6 @@ def refusals(job: Job) -> int:
     for name, reason in job.refused.items():
         click.echo(f"{name}: {reason}\n{advice(reason, job.diagram(), len(job.refused))}", err=True)
     return 2
-
-
-def _graph(edges: str) -> Graph:
-    """The graph that ``--graph`` gives, as text or as a file."""
-    if Path(edges).suffix in GRAPH_FILES:
-        return _graph_file(Path(edges))
-    from causalc.compiler.graph import Graph
-
-    return Graph.parse(edges)
-
-
-def _graph_file(path: Path) -> Graph:
-    from causalc.compiler.graph import Graph
-    from causalc.reading import load_graph
-
-    if path.suffix == ".causal":
-        return compiled(path).graph
-    spec = load_graph(path)
-    return Graph.from_edges(spec.nodes, spec.directed, spec.bidirected, spec.latents)
 
 
 def print_json(value: object) -> None:
@@ -190,7 +189,7 @@ def show(script: str, edges: str | None, query: str | None, form: str) -> int:
         from causalc.advice import advised
         from causalc.api import compile as compile_query
 
-        graph = _graph(edges)
+        graph = graph_of(edges)
         program = advised(lambda: compile_query(script, graph), graph)
         click.echo(_shown(program.estimand, form, program))
         return 0
@@ -230,7 +229,7 @@ def _asked(query: str, edges: str) -> tuple[dict[str, Estimand], dict[str, NotId
     from causalc.api import identify
     from causalc.compiler.identify import NotIdentifiable
 
-    graph = _graph(edges)
+    graph = graph_of(edges)
     try:
         return {"query": identify(query, graph)}, {}, graph
     except NotIdentifiable as reason:
@@ -326,7 +325,7 @@ def verify(script: str, edges: str | None, trials: int, seed: int) -> int:
     if edges is not None:
         from causalc.api import compile as compile_query
 
-        programs = {"query": compile_query(script, _graph(edges))}
+        programs = {"query": compile_query(script, graph_of(edges))}
     else:
         job = compiled(Path(script))
         programs = {name: job.program for name in job.estimands if job.program is not None}
@@ -357,29 +356,6 @@ def fmt(script: Path, in_place: bool, only_check: bool) -> int:
         script.write_text(text, encoding="utf-8", newline="\n")
     else:
         click.echo(text, nl=False)
-    return 0
-
-
-@click.command()
-@click.argument("script", metavar="PATH", type=click.Path(path_type=Path))
-@each_graph
-@click.option(
-    "--to",
-    "form",
-    type=click.Choice(["text", "dagitty", "dot", "gml", "mermaid", "svg"]),
-    default="text",
-)
-def graph(script: Path, form: str) -> int:
-    """Convert a graph file, or the graph of a script, to another format."""
-    if form == "svg":
-        from causalc.compiler.drawing import draw
-
-        click.echo(draw(_graph_file(script)))
-        return 0
-    from causalc.compiler import convert
-
-    text: str = getattr(convert, f"to_{form}")(_graph_file(script))
-    click.echo(text.rstrip("\n"))
     return 0
 
 

@@ -17,11 +17,11 @@ from causalc.compiler.answer import Question, solve
 from causalc.compiler.check import check_each
 from causalc.compiler.check_support import check_support
 from causalc.compiler.checked import CheckedScript
+from causalc.compiler.diagram import Diagram
 from causalc.compiler.families import CHECKS, FAMILIES, SOURCES
 from causalc.compiler.graph import Graph, bits
 from causalc.compiler.identify import NotIdentifiable
 from causalc.compiler.kinds import KINDS
-from causalc.compiler.remedies import Diagram
 from causalc.errors import CausalcError
 from causalc.grammar import LanguageError, Source, Span, parse
 from causalc.grammar.printer import call_text, name_text

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from causalc.errors import CausalcError
-from causalc.grammar import Source, parse_file, parse_graph
+from causalc.grammar import LanguageError, Source, parse_file, parse_graph
 from causalc.grammar.include import expand
 from causalc.grammar.tree import GraphSpec, Script
+
+if TYPE_CHECKING:
+    from causalc.compiler.diagram import Diagram
 
 
 def read_script(path: Path) -> Script:
@@ -38,19 +42,38 @@ def _inside(folder: Path, name: str) -> Source:
         raise CausalcError(reason) from None
 
 
-def load_graph(place: Path) -> GraphSpec:
-    """A graph file beside a script: DAGitty or the edge language, DOT (.dot, .gv) or GML (.gml)."""
-    try:
-        text = place.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise CausalcError(f"{place}: the graph file cannot be read ({reason})") from None
-    if place.suffix in (".dot", ".gv", ".gml"):
-        from causalc.compiler import convert
+def load_diagram(place: Path) -> Diagram:
+    """A graph file in the format that its name says; see ``causalc.compiler.formats.SUFFIXES``.
 
-        graph = convert.from_gml(text) if place.suffix == ".gml" else convert.from_dot(text)
-        return parse_graph(convert.to_text(graph))
-    return parse_graph(text)
+    Raises ``CausalcError`` for a file that cannot be read or means no graph.
+    """
+    from causalc.compiler import formats
+
+    form = formats.form_of(place)
+    source = _graph_source(place)
+    try:
+        return formats.read(source.text, form)
+    except LanguageError:
+        raise
+    except CausalcError as error:
+        raise CausalcError(f"{place}: {error}") from None
+
+
+def load_graph(place: Path) -> GraphSpec:
+    """What a graph file says, as the edge language has it; places in it are those of a text file itself."""
+    from causalc.compiler import formats
+
+    if formats.form_of(place) == "text":
+        return parse_graph(_graph_source(place).text)
+    return parse_graph(formats.write(load_diagram(place), "text"))
+
+
+def _graph_source(place: Path) -> Source:
+    try:
+        return Source.read(place)
+    except CausalcError as error:
+        reason = str(error).splitlines()[0].partition("error: ")[2]
+        raise CausalcError(f"{place}: the graph file cannot be read ({reason})") from None
 
 
 def apart(path: Path, graph: str | None) -> Path:

@@ -25,7 +25,7 @@ from causalc.program import Program
 from causalc.reading import apart, load_graph, read_script
 
 if TYPE_CHECKING:
-    from causalc.compiler.remedies import Diagram
+    from causalc.compiler.diagram import Diagram
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Job:
 
     def diagram(self) -> Diagram:
         """The graph as it was drawn, with its named latents."""
-        from causalc.compiler.remedies import Diagram
+        from causalc.compiler.diagram import Diagram
 
         by_name = {g.name.text: g for g in self.script.graphs if g.name}
         drawn = self.script.graph if self.graph_name is None else by_name[self.graph_name]

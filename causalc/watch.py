@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from causalc.commands import check
+from causalc.compiler.formats import SUFFIXES
 from causalc.each_graph import PATH
 from causalc.errors import CausalcError
 
@@ -42,7 +43,7 @@ def _checked(script: Path) -> int:
 
 def _stamp(script: Path) -> tuple[tuple[str, int, int], ...]:
     """The files that a check may read, with their times and sizes."""
-    suffixes = (".dag", ".dot", ".gv", ".gml", ".txt", ".causal")
+    suffixes = (*SUFFIXES, ".causal")
     beside = (
         [p for p in script.parent.iterdir() if p.suffix in suffixes]
         if script.parent.is_dir()

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 from causalc.compiler.answer import Question, effect_of
+from causalc.compiler.diagram import Diagram
 from causalc.compiler.graph import Graph, Pair, bits
 from causalc.compiler.identify import NotIdentifiable, identify, move_conditions
 from causalc.grammar.printer import name_text
@@ -20,40 +21,6 @@ from causalc.grammar.printer import name_text
 WORK = 40_000  # vertices and edges looked at, over all decisions: about half a second
 NEAR = 6
 SHOWN = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Diagram:
-    """A graph before latent projection; ``latents`` are the named ones among ``nodes``."""
-
-    nodes: tuple[str, ...]
-    directed: tuple[Pair, ...]
-    bidirected: tuple[Pair, ...]
-    latents: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, graph: Graph) -> Diagram:
-        """A graph without named latents."""
-        return cls(graph.nodes, graph.directed, graph.bidirected)
-
-    def projected(self) -> Graph:
-        """The graph over the observed variables."""
-        return Graph.from_edges(self.nodes, self.directed, self.bidirected, self.latents)
-
-    def without(self, pair: Pair) -> Diagram:
-        """The diagram in which nothing hidden confounds a pair."""
-        kept = tuple(p for p in self.bidirected if {*p} != {*pair})
-        return replace(self, bidirected=kept)
-
-    def measured(self, hidden: str | Pair) -> Diagram:
-        """The diagram in which a named latent, or the common cause of a pair, is observed."""
-        if isinstance(hidden, str):
-            return replace(self, latents=tuple(v for v in self.latents if v != hidden))
-        cause = " ".join(("cause of", *hidden))
-        while cause in self.nodes:
-            cause += "'"
-        arrows = (*self.directed, *((cause, v) for v in hidden))
-        return replace(self.without(hidden), nodes=(*self.nodes, cause), directed=arrows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from oracle.scm import Scm, random_scm
 import causalc
 from causalc.cli import cli
 from causalc.compiler.answer import Question
-from causalc.compiler.remedies import Diagram, Remedies, remedies
+from causalc.compiler.diagram import Diagram
+from causalc.compiler.remedies import Remedies, remedies
 from causalc.grammar import parse_graph, parse_query
 
 
