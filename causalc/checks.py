@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from causalc.runtime.draw import Draw
 from causalc.runtime.noise import derive
 from causalc.runtime.schema import Schema
 from causalc.runtime.tokens import END, bags
+from causalc.sensitivity import of_query
+from causalc.spread import idle, spread
 
 if TYPE_CHECKING:
     from causalc.program import Sampler
@@ -69,8 +72,14 @@ def run_checks(
     writer = Writer(plan, {})
     writer.train()  # names models as the program does
     for statement in checks:
-        network = networks[statement.query]
-        asked = _asked(network, plan, writer, sampler, data, values[statement.query], seed)
+        network, given = networks[statement.query], values[statement.query]
+
+        def run(
+            held: Arrays, network: Network = network, given: Mapping[str, object] = given
+        ) -> tuple[list[_Asked], Arrays]:
+            return _asked(network, plan, writer, sampler, data, given, seed, held)
+
+        asked, _ = run({})
         for name in statement.checks:
             match name:
                 case "positivity":
@@ -79,13 +88,22 @@ def run_checks(
                     found = _fit(asked, plan, data, seed)
                 case "independences":
                     found = contradictions(sampler.program.compiled.graph, data)
+                case "spread":
+                    estimand = sampler.program.estimands[statement.query]
+                    slots = idle(network, plan, estimand)
+                    outcomes = estimand.question.outcomes
+                    found = spread(slots, outcomes, data, partial(_slots, run))
                 case _:
-                    found = iter([_hidden()])
+                    found = of_query(statement.query, sampler, data, given, seed)
             for verdict, text in found:
                 yield Finding(statement.query, name, verdict, text)
 
 
 Verdict = tuple[str, str]
+
+
+def _slots(run: Callable[[Arrays], tuple[list[_Asked], Arrays]], held: Arrays) -> Arrays:
+    return run(held)[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +127,12 @@ def _asked(
     data: Columns,
     values: Mapping[str, object],
     seed: int,
-) -> list[_Asked]:
-    """Run a network, and keep what each trained conditional of it was asked."""
+    held: Arrays,
+) -> tuple[list[_Asked], Arrays]:
+    """Run a network: what each trained conditional of it was asked, and what came out at each slot.
+
+    ``held`` gives slots the one code or number that they keep in every row.
+    """
     draw = Draw(sampler.models, DRAWS, seed=derive(seed, "checks"))
     rng = np.random.default_rng([seed, 1])
     slots: dict[str, np.ndarray] = {}
@@ -131,7 +153,9 @@ def _asked(
         if isinstance(op, Fit):
             found.append(_Asked(op, model, inputs))
         slots.update(zip(step.slots, draw.sample(model, inputs), strict=True))
-    return found
+        for slot in held.keys() & set(step.slots):
+            slots[slot] = np.full_like(slots[slot], held[slot])
+    return found, slots
 
 
 # ---- positivity
@@ -322,11 +346,3 @@ def energy_test(a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> tuple
     p = float((energies[1:] >= energies[0] - 1e-12).sum() + 1) / (PERMUTATIONS + 1)
     between = 2 * distances[:n, n:].mean()
     return float(max(energies[0], 0) / between) if between > 0 else 0.0, p
-
-
-def _hidden() -> Verdict:
-    return (
-        "not done",
-        "there is no sensitivity analysis yet; the answer holds if every hidden common cause is in the graph "
-        "as <->: add an edge you doubt and `causalc check` says whether the query survives it",
-    )

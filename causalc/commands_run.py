@@ -225,7 +225,7 @@ def _answer(
     from causalc.estimates_table import table_of
 
     answers = trained.estimates(draws, seed)
-    findings = trained.checks(seed)
+    findings = trained.checks(seed, answers)
     if as_json:
         extra = {
             "estimates": [a.to_json() for a in answers],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -15,12 +15,16 @@ from causalc.checks import Finding, run_checks
 from causalc.compiler.check_estimates import moments, open_variables
 from causalc.errors import CausalcError, RunFailed
 from causalc.estimates import Answer, Estimate, Point, evaluate, points, refitted
+from causalc.grammar.tree import Arithmetic, Moment
+from causalc.moments import moment_of
 from causalc.program import Program, Sampler
 from causalc.runtime.data import Columns, labels, load
 from causalc.runtime.image_files import image_file
 from causalc.runtime.noise import derive
 from causalc.script import Job
+from causalc.sensitivity import NO_CONTRAST, contrast, of_estimate
 
+CHECK_DRAWS = 10_000
 TRAINING = ("seed", "device", "budget")  # what a script may set
 
 
@@ -124,13 +128,35 @@ class Trained:
             rows = {n: labels(columns[n][index], columns.schema[n]) for n in columns}
             yield self.program.fit(rows, **self.options)
 
-    def checks(self, seed: int) -> list[Finding]:
-        """Every check of a query that is identifiable."""
+    def checks(self, seed: int, answers: Sequence[Answer] = ()) -> list[Finding]:
+        """Every check of a query or an estimate that is identifiable; ``answers`` are those of the estimates."""
         wanted = [c for c in self.job.checks if c.query not in self.job.refused]
         if not wanted:
             return []
-        values = {c.query: self.fixed(c.query) for c in wanted}
-        return list(run_checks(wanted, self.sampler, self.columns(), values, seed))
+        estimates = {e.name: e for e in self._wanted}
+        of_queries = [c for c in wanted if c.query not in estimates]
+        values = {c.query: self.fixed(c.query) for c in of_queries}
+        columns = self.columns()
+        found = list(run_checks(of_queries, self.sampler, columns, values, seed))
+        by_name = {a.name: a for a in answers or self.estimates(CHECK_DRAWS, seed) if not a.at}
+        for statement in wanted:
+            if statement.query in estimates:
+                verdict = self._sensitivity(estimates[statement.query], by_name, columns, seed)
+                found.append(Finding(statement.query, "sensitivity", *verdict))
+        return found
+
+    def _sensitivity(
+        self, estimate: Estimate, answers: Mapping[str, Answer], columns: Columns, seed: int
+    ) -> tuple[str, str]:
+        if estimate.name not in answers or contrast(estimate.expression) is None:
+            return NO_CONTRAST
+        expression = estimate.expression
+        assert isinstance(expression, Arithmetic) and isinstance(expression.right, Moment)
+        source = estimate.sources[-1]
+        rows = self.sample(source.query, CHECK_DRAWS, seed, dict(source.values))
+        base = moment_of(expression.right, rows, self.sampler.models.schema).value
+        answer = answers[estimate.name]
+        return of_estimate(expression, answer, self.job.graph, columns, base)
 
 
 def train(

@@ -9,7 +9,7 @@ from causalc.compiler import messages as m
 from causalc.compiler.check_policies import check_policies
 from causalc.compiler.check_values import check_value
 from causalc.compiler.checked import CheckedCheck, CheckedQuery, CheckedSample
-from causalc.compiler.families import CHECKS, SAMPLE, accepts, describe
+from causalc.compiler.families import CHECKS, OF_ESTIMATES, SAMPLE, accepts, describe
 from causalc.compiler.kinds import parameter_in, plain
 from causalc.compiler.scope import Scope
 from causalc.grammar.printer import name_text, value_text
@@ -74,8 +74,10 @@ def check_names(query: Query, scope: Scope) -> None:
 
 
 def check_check(statement: CheckStatement, scope: Scope) -> CheckedCheck:
-    """Check that the query and the checks exist."""
-    _find_query(statement.query, scope)
+    """Check that the query and the checks exist; an estimate has ``OF_ESTIMATES`` alone."""
+    of_estimate = statement.query.text in scope.estimates
+    if not of_estimate or any(n.text not in OF_ESTIMATES for n in statement.checks):
+        _find_query(statement.query, scope)
     for name in statement.checks:
         if name.text not in CHECKS:
             scope.say(m.UnknownCheck(name.span, name.text, CHECKS))

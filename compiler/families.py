@@ -128,7 +128,8 @@ TRAIN: Rules = {
     "budget": POSITIVE,
 }
 SAMPLE: Rules = {"n": Number(1, 1_000_000_000, whole=True), "seed": SEED}
-CHECKS = ("positivity", "fit", "independences", "hidden")
+CHECKS = ("positivity", "fit", "independences", "spread", "sensitivity")
+OF_ESTIMATES = ("sensitivity",)
 
 
 def fitting(kind: Kind) -> tuple[str, ...]:

@@ -155,7 +155,9 @@ class UnknownQuery(Message):
 
 class EstimateAsQuery(Message):
     what = "`{name}` is an estimate, not a query"
-    help = "an estimate is computed by itself; only queries are checked and sampled"
+    help = (
+        "an estimate is computed by itself: it is not sampled, and its one check is `sensitivity`"
+    )
     name: str
     declared: Span
 
@@ -173,12 +175,25 @@ class OddQueryName(Message):
 # ---- checks and samples
 
 
+OTHER_NAMES = {
+    **dict.fromkeys(("hidden", "evalue", "e_value", "confounding", "robustness"), "sensitivity"),
+    **dict.fromkeys(("overlap", "support", "common_support", "propensity"), "positivity"),
+    **dict.fromkeys(("dont_care", "dont_cares", "dontcare", "dontcares"), "spread"),
+    **dict.fromkeys(("graph", "assumptions", "implications", "falsify"), "independences"),
+    **dict.fromkeys(("calibration", "goodness", "energy"), "fit"),
+}
+"""What a check is called elsewhere."""
+
+
 class UnknownCheck(Message):
     what = "`{name}` is not a check"
     name: str
     known: tuple[str, ...]
 
     def remedy(self) -> str:
+        meant = OTHER_NAMES.get(self.name.lower().replace("-", "_"))
+        if meant:
+            return f"did you mean `{meant}`?"
         return suggest(self.name, self.known, f"the checks are {listed(self.known)}")
 
 

@@ -342,13 +342,6 @@ def test_fit_tells_a_model_that_learnt_from_one_that_did_not(tmp_path: Path) -> 
     assert verdicts == {1: "weak", 3: "ok"}
 
 
-def test_what_is_not_done_says_so(tmp_path: Path) -> None:
-    text = BACKDOOR + "var X, Y, Z : binary\ncheck e : hidden\n"
-    data = pd.DataFrame(np.random.default_rng(0).integers(0, 2, (500, 3)), columns=list("XYZ"))
-    (found,) = findings(tmp_path, text, data)
-    assert found.verdict == "not done" and "no sensitivity analysis" in str(found)
-
-
 def test_the_energy_test_keeps_its_level_and_has_power() -> None:
     """400 pairs of samples of one law: at most 14 rejections at .01 (binomial: more in 2e-5 of seeds). Means
     half a deviation apart in 100 rows are told apart in at least 10 of 20 (power above .9 at .01)."""

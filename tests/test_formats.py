@@ -219,7 +219,7 @@ def test_tikz_draws_every_node_and_edge() -> None:
         ("lavaan", "a b", "no meaning"),
         ("adjacency", "X,Y\n0,0.3\n0,0\n", "weights"),
         ("adjacency", "X,Y\n0,2\n0,0\n", "both places"),
-        ("adjacency", "X,Y\n0,1\n", "not square"),
+        ("adjacency", "X,Y\n0,1,0\n0,0\n", "not square"),
         ("adjacency", ",X,Y\nY,0,1\nX,0,0\n", "order"),
         ("adjacency", "X,X\n0,1\n0,0\n", "all called"),
         ("adjacency", "", "no adjacency matrix"),
@@ -250,14 +250,7 @@ def test_names_that_a_format_cannot_say_are_refused(form: str) -> None:
 def test_a_huge_text_is_refused_at_once(form: str) -> None:
     """CPU seconds; the texts are what each reader would take longest for."""
     many = " ".join(f"v{i} -> v{i + 1};" for i in range(3000))
-    texts = [
-        "x" * 1_000_001,
-        "(" * 200_000,
-        "A --> " * 100_000,
-        "~ " * 200_000,
-        ",0" * 200_000,
-        many,
-    ]
+    texts = ["x" * 200_001, "(" * 200_000, "A --> " * 33_000, "~ " * 99_000, ",0" * 99_000, many]
     for text in texts:
         start = time.process_time()
         with pytest.raises(CausalcError):
@@ -287,20 +280,30 @@ class Mixed:
         self.undirected = nx.Graph([(x, y)])
 
 
-class Agrum:
-    """As pyAgrum's CausalModel: nodes by number, latents among them."""
+class AgrumNetwork:
+    """As pyAgrum's networks: nodes by number."""
 
     def nodes(self) -> set[int]:
         return {0, 1, 2}
 
-    def names(self) -> dict[int, str]:
-        return {0: "X", 1: "Y", 2: "U"}
+    def variable(self, i: int) -> Any:
+        return type("Variable", (), {"name": lambda _: "XYU"[i]})()
 
     def arcs(self) -> set[tuple[int, int]]:
         return {(0, 1), (2, 0), (2, 1)}
 
-    def latentVariablesIds(self) -> set[int]:
-        return {2}
+
+class Agrum:
+    """As pyAgrum's CausalModel: a network in which the latents are nodes too."""
+
+    def causalBN(self) -> AgrumNetwork:
+        return AgrumNetwork()
+
+    def nameFromId(self, i: int) -> str:
+        return "XYU"[i]
+
+    def latentVariablesNames(self) -> set[str]:
+        return {"U"}
 
 
 class DoWhy:
@@ -313,6 +316,11 @@ class DoWhy:
 def test_objects_of_others() -> None:
     assert meaning(objects.read(Mixed())) == meaning(FRONT)
     assert meaning(objects.read(Agrum())) == meaning(HIDDEN)
+    assert set(objects.read(AgrumNetwork()).directed) == set(HIDDEN.directed)
+    pgmpy = nx.MultiDiGraph([("X", "M", {"type": "directed"}), ("M", "Y", {"type": "directed"})])
+    pgmpy.add_edge("X", "Y", type="bidirected")  # as its ADMG has them, both ways
+    pgmpy.add_edge("Y", "X", type="bidirected")
+    assert meaning(objects.read(pgmpy)) == meaning(FRONT)
     assert meaning(objects.read(DoWhy(objects.to_dowhy(HIDDEN)))) == meaning(HIDDEN)
     assert meaning(objects.read(objects.to_dowhy(FRONT)).explicit()) == meaning(FRONT.explicit())
     with pytest.raises(GraphFormatError, match="got a int"):

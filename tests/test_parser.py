@@ -164,7 +164,7 @@ def test_a_checked_script_in_full() -> None:
     assert [a.name.text for a in trial.under] == ["treated (y/n)"]
     (sample,) = checked.samples
     assert (sample.n, sample.seed, sample.inputs) == (16, 7, {"age": 60})
-    assert checked.checks[0].checks == ("positivity", "fit", "hidden")
+    assert checked.checks[0].checks == ("positivity", "fit", "sensitivity")
 
 
 def test_bare_words_of_a_model_become_strings() -> None:

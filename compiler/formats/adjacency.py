@@ -60,9 +60,7 @@ def read(text: str) -> Diagram:
     head, *body = rows
     if len(body) > MOST_VARIABLES:
         raise GraphFormatError(f"at most {MOST_VARIABLES:,} variables are read")
-    labelled = len(head) == len(body) + 1 or [row[0].strip() for row in body] == [
-        name.strip() for name in head[1:]
-    ]
+    labelled = not head[0].strip()
     names = [name.strip() for name in head[labelled:]]
     if labelled and [row[0].strip() for row in body] != names:
         raise GraphFormatError("the names of the rows are not those of the columns, in their order")

@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 
 from causalc.compiler.diagram import Diagram
-from causalc.compiler.formats.shared import GraphFormatError, bounded, diagram, without_latents
+from causalc.compiler.formats.shared import (
+    GraphFormatError,
+    bounded,
+    diagram,
+    unrepeated,
+    without_latents,
+)
 
 _EDGE = re.compile(r"(\S+)\s*(<->|->|<-)\s*(\S+)")
 
@@ -39,7 +45,7 @@ def read(text: str) -> Diagram:
             raise GraphFormatError(f"line {number} of this .cg file is {line[:60]!r}, not {wanted}")
     if not nodes:
         raise GraphFormatError("this .cg file has no names under <NODES>")
-    known = set(nodes)
+    known = set(unrepeated(nodes))
     unknown = [v for a, b, _ in arrows for v in (a, b) if v not in known]
     if unknown:
         raise GraphFormatError(f"`{unknown[0]}` has an edge and does not stand under <NODES>")

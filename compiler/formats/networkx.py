@@ -66,7 +66,7 @@ def _arrow(a: object, b: object, marks: Mapping[str, object]) -> str:
     """``->``, ``<-`` or ``<->``, from the attributes of an edge."""
     if "bidirected" in marks:
         return "<->" if truth(f"{a} -> {b}", "bidirected", marks["bidirected"]) else "->"
-    for key in ("kind", "arrow", "dir"):
+    for key in ("kind", "arrow", "dir", "type"):
         if key in marks:
             value = str(marks[key]).strip('"').lower()
             if value not in _KINDS:

@@ -8,7 +8,13 @@ from typing import Any
 from causalc.compiler.diagram import Diagram
 from causalc.compiler.formats import adjacency
 from causalc.compiler.formats import networkx as nodes_and_edges
-from causalc.compiler.formats.shared import GraphFormatError, diagram, distinct, without_latents
+from causalc.compiler.formats.shared import (
+    GraphFormatError,
+    diagram,
+    distinct,
+    unrepeated,
+    without_latents,
+)
 
 
 def read(found: Any) -> Diagram:
@@ -20,7 +26,7 @@ def read(found: Any) -> Diagram:
         return found
     if hasattr(found, "directed") and hasattr(found, "undirected"):
         return _y0(found)
-    if callable(getattr(found, "arcs", None)) and callable(getattr(found, "names", None)):
+    if hasattr(found, "causalBN") or callable(getattr(found, "arcs", None)):
         return _pyagrum(found)
     if hasattr(found, "columns") and hasattr(found, "to_numpy"):
         return _frame(found)
@@ -44,14 +50,16 @@ def _y0(found: Any) -> Diagram:
 
 
 def _pyagrum(found: Any) -> Diagram:
-    """A ``CausalModel``, whose latents are nodes, or a ``BayesNet``."""
-    ids = sorted(found.nodes())
-    listed = found.names()
-    names = listed if isinstance(listed, dict) else {i: found.variable(i).name() for i in ids}
-    hidden: set[int] = getattr(found, "latentVariablesIds", set)()
-    named = distinct([names[i] for i in ids])
-    arrows = [(names[a], names[b], "->") for a, b in sorted(found.arcs())]
-    return diagram(named.values(), arrows, [names[i] for i in sorted(hidden)])
+    """A ``CausalModel``, whose latents are nodes of its network, or a ``BayesNet``."""
+    network = found.causalBN() if hasattr(found, "causalBN") else found
+    model = network is not found
+    named = {
+        i: str(found.nameFromId(i) if model else network.variable(i).name())
+        for i in sorted(network.nodes())
+    }
+    hidden = found.latentVariablesNames() if model else ()
+    arrows = [(named[a], named[b], "->") for a, b in sorted(network.arcs())]
+    return diagram(unrepeated(named.values()), arrows, hidden)
 
 
 def _frame(found: Any) -> Diagram:
@@ -93,7 +101,8 @@ def to_pgmpy(graph: Diagram) -> Any:
     """Make a ``pgmpy.base.DAG``; pgmpy must be installed. Each ``<->`` becomes a named latent."""
     drawn = graph.explicit()
     made = _package("pgmpy.base", "pgmpy").DAG()
-    made.add_nodes_from(list(drawn.nodes), latent=[v in drawn.latents for v in drawn.nodes])
+    for name in drawn.nodes:
+        made.add_node(name, latent=name in drawn.latents)
     made.add_edges_from(drawn.directed)
     return made
 

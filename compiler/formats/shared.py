@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from causalc.compiler.diagram import Diagram
 from causalc.compiler.graph import Graph, Pair
 from causalc.errors import CausalcError
-from causalc.grammar.source import INVISIBLE, MAX_BYTES
+from causalc.grammar.source import INVISIBLE
 
 MOST_VARIABLES = 2000
-MOST_EDGES = 50_000
+MOST_EDGES = 20_000
+MOST_CHARACTERS = 200_000  # so that no text takes a reader more than about a second
 _YES, _NO = ("true", "yes", "1", "t", "y", ""), ("false", "no", "0", "f", "n")
 
 
@@ -22,8 +23,10 @@ class GraphFormatError(CausalcError):
 
 def bounded(text: str) -> str:
     """The same text, refused where it is longer than any graph needs."""
-    if len(text) > MAX_BYTES:
-        raise GraphFormatError(f"this graph is longer than {MAX_BYTES} characters")
+    if len(text) > MOST_CHARACTERS:
+        raise GraphFormatError(
+            f"this graph is {len(text):,} characters long; at most {MOST_CHARACTERS:,} are read"
+        )
     return text
 
 
