@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -73,13 +72,7 @@ def run_checks(
     writer.train()  # names models as the program does
     for statement in checks:
         network, given = networks[statement.query], values[statement.query]
-
-        def run(
-            held: Arrays, network: Network = network, given: Mapping[str, object] = given
-        ) -> tuple[list[_Asked], Arrays]:
-            return _asked(network, plan, writer, sampler, data, given, seed, held)
-
-        asked, _ = run({})
+        asked, drawn = _asked(network, plan, writer, sampler, data, given, seed)
         for name in statement.checks:
             match name:
                 case "positivity":
@@ -91,8 +84,7 @@ def run_checks(
                 case "spread":
                     estimand = sampler.program.estimands[statement.query]
                     slots = idle(network, plan, estimand)
-                    outcomes = estimand.question.outcomes
-                    found = spread(slots, outcomes, data, partial(_slots, run))
+                    found = spread(slots, estimand.question.outcomes, data.schema, drawn)
                 case _:
                     found = of_query(statement.query, sampler, data, given, seed)
             for verdict, text in found:
@@ -100,10 +92,6 @@ def run_checks(
 
 
 Verdict = tuple[str, str]
-
-
-def _slots(run: Callable[[Arrays], tuple[list[_Asked], Arrays]], held: Arrays) -> Arrays:
-    return run(held)[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,12 +115,8 @@ def _asked(
     data: Columns,
     values: Mapping[str, object],
     seed: int,
-    held: Arrays,
 ) -> tuple[list[_Asked], Arrays]:
-    """Run a network: what each trained conditional of it was asked, and what came out at each slot.
-
-    ``held`` gives slots the one code or number that they keep in every row.
-    """
+    """Run a network: what each trained conditional of it was asked, and what came out at each slot."""
     draw = Draw(sampler.models, DRAWS, seed=derive(seed, "checks"))
     rng = np.random.default_rng([seed, 1])
     slots: dict[str, np.ndarray] = {}
@@ -153,8 +137,6 @@ def _asked(
         if isinstance(op, Fit):
             found.append(_Asked(op, model, inputs))
         slots.update(zip(step.slots, draw.sample(model, inputs), strict=True))
-        for slot in held.keys() & set(step.slots):
-            slots[slot] = np.full_like(slots[slot], held[slot])
     return found, slots
 
 

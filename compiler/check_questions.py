@@ -76,7 +76,7 @@ def check_names(query: Query, scope: Scope) -> None:
 def check_check(statement: CheckStatement, scope: Scope) -> CheckedCheck:
     """Check that the query and the checks exist; an estimate has ``OF_ESTIMATES`` alone."""
     of_estimate = statement.query.text in scope.estimates
-    if not of_estimate or any(n.text not in OF_ESTIMATES for n in statement.checks):
+    if not of_estimate or {n.text for n in statement.checks} & {*CHECKS} - {*OF_ESTIMATES}:
         _find_query(statement.query, scope)
     for name in statement.checks:
         if name.text not in CHECKS:

@@ -14,7 +14,15 @@ from causalc.checks import LEVEL, Finding, energy_test
 from causalc.compiler.check import check
 from causalc.compiler.graph import Graph
 from causalc.errors import CausalcError
-from causalc.estimates import Answer, Estimate, evaluate, plan_estimates
+from causalc.estimates import (
+    Answer,
+    Estimate,
+    evaluate,
+    plan_estimates,
+    points,
+    refitted,
+    student,
+)
 from causalc.estimates_table import table_of
 from causalc.execute import Trained, train
 from causalc.grammar import parse
@@ -22,6 +30,7 @@ from causalc.independences import Independence, implied, independence
 from causalc.runtime.data import Columns, load
 from causalc.runtime.schema import Schema, categorical, image, inferred, integer, ordinal, real
 from causalc.script import compile_script
+from causalc.sensitivity import e_value, ratio_of
 
 GRAPH = "graph { Z -> X -> Y; Z -> Y; X -> {S, K, C, I} }\n"
 LEVELS = ("low", "mid", "high")
@@ -445,3 +454,169 @@ def test_an_estimate_of_words_is_refused_before_training(tmp_path: Path) -> None
     with pytest.raises(CausalcError, match="needs numbers"):
         train(job, None, str(store), False, {})
     assert not list(store.rglob("*.safetensors")) and not list(store.rglob("curve.jsonl"))
+
+
+# ---- tables, quantiles, intervals
+
+
+def test_quantiles_are_those_of_the_definition_and_their_errors_those_of_repetition() -> None:
+    (estimate,), _ = planned("estimate e = Quantile(Y, 0.9 | do(X = 1)) - Median(Y | do(X = 1))\n")
+    answers = [evaluate(estimate, World(4000, seed), World.schema, 4000) for seed in range(200)]
+    truth = 1.2815515655446004 * World.sd[1]
+    values = np.array([a.value for a in answers])
+    # The mean of 200 is off by more than 4 of its standard errors in 1 of 16,000 runs of this test.
+    assert abs(values.mean() - truth) < 4 * values.std() / math.sqrt(200)
+    stated = np.mean([a.error for a in answers])
+    assert 0.8 < stated / values.std(ddof=1) < 1.25
+
+
+def test_a_quantile_of_whole_numbers_is_one_of_them() -> None:
+    (estimate,), _ = planned("estimate e = Quantile(K, 0.3 | do(X = 1))\n")
+    answer = evaluate(estimate, World(999, 0), World.schema, 999)
+    assert answer.value in (0, 10, 20) and answer.error == 0
+
+
+def test_an_open_variable_makes_a_table_and_its_lines_share_their_noise() -> None:
+    (estimate,), extra = planned("estimate dose = E(Y | do(X)) over X = [0, 1]\n")
+    assert [str(q) for q in extra.values()] == ["P(Y | do(X))"]
+    places = points(estimate, lambda: pytest.fail("the values are stated"))
+    assert places == ((("X", 0),), (("X", 1),))
+    answers = [evaluate(estimate, World(500, 1), World.schema, 500, at) for at in places]
+    for answer, mean, sd in zip(answers, World.mean, World.sd, strict=True):
+        assert abs(answer.value - mean) < 5 * sd / math.sqrt(500)
+    standard = [(a.value - m) / s for a, m, s in zip(answers, World.mean, World.sd, strict=True)]
+    assert standard[0] == pytest.approx(standard[1], abs=1e-9)
+    lines = table_of(answers).splitlines()
+    assert lines[1].split() == ["dose", "E(Y", "|", "do(X))"]
+    assert lines[2].startswith("  X = 0") and lines[3].startswith("  X = 1")
+    assert answers[1].to_json()["at"] == {"X": 1}
+
+
+def test_values_that_are_not_stated_come_from_the_data() -> None:
+    text = "estimate e = E(Y | do(X), S, K)\nestimate f = E(Y | do(X = 1), I)\n"
+    (estimate, odd), _ = planned(text)
+    rng = np.random.default_rng(0)
+    columns = {
+        "X": rng.normal(size=1000),
+        "S": np.array(LEVELS)[rng.integers(0, 3, 1000)],
+        "K": rng.integers(0, 3, 1000) * 10,
+        "I": rng.integers(0, 255, (1000, 2, 2, 1)).astype(np.uint8),
+    }
+    data = load(
+        columns, Schema({"X": real(), "S": ordinal(*LEVELS), "K": integer(), "I": image(2, 2)})
+    )
+    places = points(estimate, lambda: data)
+    assert len(places) == 5 * 3 * 3 and places[0][1:] == (("S", "low"), ("K", 0))
+    with pytest.raises(CausalcError, match="no levels to go through"):
+        points(odd, lambda: data)
+
+
+@pytest.mark.parametrize(
+    ("freedom", "quantile"), [(1, 12.7062), (2, 4.3027), (3, 3.1824), (9, 2.2622), (19, 2.0930)]
+)
+def test_students_quantiles_are_those_of_the_tables(freedom: int, quantile: float) -> None:
+    assert student(freedom) == pytest.approx(quantile, abs=5e-5)
+
+
+def test_the_interval_of_refits_covers() -> None:
+    """Answers with the error of finite data, 20 refits each: 95 % of 400 intervals hold the truth, and fewer
+    than 361 or more than 396 of them in 1 of 1,000 runs of this test at most."""
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(400):
+        value = rng.normal()
+        answer = refitted(Answer("e", "", value, 0.0, 10), list(value + rng.normal(size=20)))
+        assert answer.interval is not None
+        held += answer.interval[0] <= 0 <= answer.interval[1]
+    assert 361 <= held <= 396
+
+
+# ---- sensitivity and spread
+
+
+def test_e_values_are_the_published_ones() -> None:
+    """VanderWeele and Ding (2017): a risk ratio of 3.9 (1.8 to 8.7) has E-values 7.26 and 3.0."""
+    assert e_value(3.9) == pytest.approx(7.26, abs=0.005)
+    assert e_value(1.8) == pytest.approx(3.0, abs=0.005)
+    assert (
+        e_value(1 / 3.9) == pytest.approx(e_value(3.9))
+        and e_value(1) == 1
+        and e_value(0) == math.inf
+    )
+    # Half a standard deviation is a risk ratio of 1.58, whose E-value is 2.53.
+    assert e_value(ratio_of(1.0, 2.0)) == pytest.approx(2.53, abs=0.005)
+
+
+def test_the_e_value_is_the_confounding_that_just_explains_it_away() -> None:
+    """The bias of a binary confounder is at most RR_XU RR_UY / (RR_XU + RR_UY - 1) (Ding and VanderWeele 2016)."""
+    for ratio in (1.1, 2.0, 3.9, 10.0):
+        e = e_value(ratio)
+        assert e * e / (2 * e - 1) == pytest.approx(ratio)
+
+
+CONFOUNDED = "graph { Z -> X -> Y; Z -> Y }\nquery e = P(Y | do(X))\n"
+
+
+def confounded(n: int) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    z = rng.integers(0, 2, n)
+    x = (rng.random(n) < 0.3 + 0.4 * z).astype(int)
+    y = (rng.random(n) < 0.2 + 0.4 * x + 0.2 * z).astype(int)
+    return pd.DataFrame({"X": x, "Y": y, "Z": z})
+
+
+def test_sensitivity_of_queries_and_of_contrasts(tmp_path: Path) -> None:
+    text = (
+        CONFOUNDED
+        + "var X, Y, Z : binary\nestimate d = E(Y | do(X = 1)) - E(Y | do(X = 0))\n"
+        + "estimate r = Pr(Y == 1 | do(X = 1)) / Pr(Y == 1 | do(X = 0))\nestimate m = E(Y | do(X = 1))\n"
+        + "check e : sensitivity\ncheck d : sensitivity\ncheck r : sensitivity\ncheck m : sensitivity\n"
+    )
+    found = findings(tmp_path, text, confounded(20_000))
+    truth = e_value(0.7 / 0.3)
+    stated = [float(str(f).split(": E-value ")[1][:4]) for f in found if ": E-value " in str(f)]
+    assert len(stated) == 3 and all(abs(v - truth) < 0.25 for v in stated)
+    assert "X <-> Y" in str(found[0]) and "Z <-> " not in str(found[0])
+    assert found[-1].verdict == "not done"
+
+
+def test_the_front_door_does_not_fear_what_it_allows(tmp_path: Path) -> None:
+    text = "graph { X -> Z -> Y; X <-> Y }\nquery e = P(Y | do(X))\nvar X, Y, Z : binary\n"
+    first, second = findings(tmp_path, text + "check e : sensitivity\n", confounded(2000))
+    assert "X <-> Z" in str(first) and "Z <-> Y" in str(first)
+    assert "holds however strong" in str(second)
+
+
+IDLE = """graph { A -> B -> C -> D; A -> C; B <-> D }
+query e = P(D | do(C))
+var A, B, C, D : binary
+check e : spread
+"""
+
+
+def idle_rows(n: int) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    u = rng.integers(0, 2, n)
+    a = rng.integers(0, 2, n)
+    b = (rng.random(n) < 0.2 + 0.3 * a + 0.4 * u).astype(int)
+    c = (rng.random(n) < 0.2 + 0.3 * a + 0.3 * b).astype(int)
+    d = (rng.random(n) < 0.1 + 0.4 * c + 0.4 * u).astype(int)
+    return pd.DataFrame({"A": a, "B": b, "C": c, "D": d})
+
+
+def test_spread_over_a_variable_that_should_not_matter(tmp_path: Path) -> None:
+    """A feeds P(D | A, B, C) and drops out of its mean over B; where D depends on A, the graph is wrong."""
+    data = idle_rows(20_000)
+    (tmp_path / "good").mkdir()
+    (found,) = findings(tmp_path / "good", IDLE, data)
+    assert found.verdict == "ok" and "while A, which should not matter" in str(found)
+    broken = data.assign(D=data["A"])
+    (tmp_path / "bad").mkdir()
+    (found,) = findings(tmp_path / "bad", IDLE, broken)
+    assert found.verdict == "weak"
+
+
+def test_no_dont_care_is_said(tmp_path: Path) -> None:
+    text = CONFOUNDED + "var X, Y, Z : binary\ncheck e : spread\n"
+    (found,) = findings(tmp_path, text, confounded(500))
+    assert found.verdict == "ok" and "no model of it takes" in str(found)
