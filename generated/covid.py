@@ -27,10 +27,15 @@ def train(data: Any, **options: Any) -> runtime.Models:
     rows_of_C = run.bootstrap(["C"], on=observed)
 
     # P(N | C, X)
-    N_given_C_X = run.fit(["N"], given=["C", "X"], on=observed, model=runtime.softmax())
+    N_given_C_X = run.fit(
+        ["N"],
+        given=["C", "X"],
+        on=observed,
+        model=runtime.softmax(weight_decay=0.1),
+    )
 
     # P(X | C)
-    X_given_C = run.fit(["X"], given=["C"], on=observed, model=runtime.diffusion())
+    X_given_C = run.fit(["X"], given=["C"], on=observed, model=runtime.diffusion(steps=2000))
 
     return run.finish({"X_given_C": X_given_C, "rows_of_C": rows_of_C, "N_given_C_X": N_given_C_X})
 
