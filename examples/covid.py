@@ -1,6 +1,6 @@
 """P(N | do(C)) through a chest film: the front door with a picture as the mediator, against the exact truth.
 
-    python examples/covid.py [--seed 0] [--rows 8000]
+    python examples/covid.py [--seed 0] [--rows 6000]
 
 Draws the films (see chest_films), runs covid.causal as `causalc run` does, and judges what came out: the effect, what
 the made films show, how far they lie from real ones, and whether the classifier in the program means what it says.
@@ -110,7 +110,7 @@ def main() -> None:
     """Draw, run, judge."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--rows", type=int, default=8_000)
+    options.add_argument("--rows", type=int, default=6_000)
     chosen = options.parse_args()
     torch.set_num_threads(1)
     start, console = time.monotonic(), Console(record=True, highlight=False)
