@@ -13,9 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from causalc.compiler.estimand import Builder, Node
+from causalc.compiler.algebra import Builder, Term
+from causalc.compiler.estimand import Node
 from causalc.compiler.graph import Graph, bits
 from causalc.compiler.identify import Derivation, Kernel
+
+MANY = 12  # variables: up to these the shortest form is taken, beyond them the one that is soonest found
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,14 @@ class Run:
     upto: int
     before: int
     idle: int
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A factor of Q[T]: the product of its runs' ratios, or Q[whole] over the ratios of what else is in it."""
+
+    runs: tuple[Run, ...]
+    whole: int = 0
 
 
 def express(derivation: Derivation) -> Node:
@@ -38,10 +49,8 @@ class Expression:
 
     derivation: Derivation
     builder: Builder = field(default_factory=Builder)
-    done: dict[int, Node] = field(
-        default_factory=dict
-    )  # Q[A] by A, whatever kernel it was got from
-    cuts: dict[tuple[int, int], tuple[Run, ...]] = field(default_factory=dict)
+    done: dict[int, Term] = field(default_factory=dict)  # Q[A] by A, whatever kernel has it
+    forms: dict[tuple[int, int], Form] = field(default_factory=dict)
 
     @property
     def graph(self) -> Graph:
@@ -53,22 +62,27 @@ class Expression:
         d, builder = self.derivation, self.builder
         if not d.do:
             return builder.prob(d.outcomes, d.given)
-        joint = builder.product([self._branch(*branch) for branch in d.branches])
-        effective = 0
-        for part, _, _ in d.branches:
-            effective |= part
-        result = builder.sum(effective & ~d.outcomes & ~d.given, joint)
+        joint, effective = Term(builder), 0
+        for branch in d.branches:
+            joint.multiply(self._branch(*branch))
+            effective |= branch[0]
+        inner = joint.total(effective & ~d.outcomes & ~d.given)
+        result = inner.node()
         if d.given:
-            result = builder.ratio(result, builder.sum(effective & ~d.given, joint))
+            result = builder.quotient(inner, joint.total(effective & ~d.given))
         idle = result.free & ~d.asked
-        return builder.sum(idle, builder.product((builder.prob(idle, 0), result)))
+        if not idle:
+            return result
+        average = builder.term((builder.prob(idle, 0), result))
+        return average.total(idle).node()
 
-    def _branch(self, part: int, kernel: Kernel, last: int) -> Node:
+    def _branch(self, part: int, kernel: Kernel, last: int) -> Term:
         """Q[part]: a margin of the kernel, or a district of G[last], which is one."""
         if part == last:
             self._complete([(part, kernel)])
             return self.done[part]
-        self._complete(self._below(kernel, last, part))
+        while missing := self._missing(kernel, last, part):
+            self._complete(missing)
         return self._district(kernel, last, part)
 
     def _complete(self, wanted: list[tuple[int, Kernel]]) -> None:
@@ -84,48 +98,84 @@ class Expression:
                 self.done[part] = self._observed(part)
                 continue
             within = at.variables & self.graph.ancestors(part, at.source)
-            below = self._below(at.parent, at.source, within)
-            missing = [margin for margin in below if margin[0] not in self.done]
-            if missing:
+            if missing := self._missing(at.parent, at.source, within):
                 stack.extend(missing)
             else:
-                body = self._district(at.parent, at.source, within)
-                self.done[part] = self.builder.sum(within & ~part, body)
+                self.done[part] = body = self._district(at.parent, at.source, within)
+                body.sum(within & ~part)
 
     def _home(self, part: int, kernel: Kernel) -> Kernel:
         """The first kernel in which ``part`` is ancestral: there least is summed over."""
-        outside = self.graph.parents_of(part) & ~part
-        while kernel.parent is not None and not outside & kernel.parent.variables:
+        graph, outside = self.graph, 0
+        while kernel.parent is not None:
+            rest = kernel.parent.variables & ~part
+            if not outside and rest.bit_count() < part.bit_count():
+                if graph.inflow(part, rest):
+                    return kernel
+            else:
+                outside = outside or graph.parents_of(part) & ~part
+                if not outside:
+                    return self.derivation.pool.root
+                if outside & rest:
+                    return kernel
             kernel = kernel.parent
         return kernel
 
-    def _below(self, kernel: Kernel, source: int, part: int) -> list[tuple[int, Kernel]]:
-        """The margins of ``kernel`` that the factor of ``part`` in Q[source] is made of."""
+    def _missing(self, kernel: Kernel, source: int, part: int) -> list[tuple[int, Kernel]]:
+        """Margins of ``kernel`` that the factor of ``part`` in Q[source] is made of and that are still to do."""
         if kernel.parent is None:
             return []
-        runs = self._runs(source, part)
-        return [(a, kernel) for run in runs for a in (run.upto, run.before) if a]
+        form, done = self._form(source, part), self.done
+        wanted = [a for a in (form.whole, *(run.upto for run in form.runs)) if a and a not in done]
+        if not wanted:
+            before = [run for run in form.runs if run.before and run.before not in done]
+            wanted = [run.before for run in before if not self._summed(run, kernel)]
+        return [(a, kernel) for a in wanted]
 
-    def _runs(self, source: int, part: int) -> tuple[Run, ...]:
-        if (source, part) not in self.cuts:
-            self.cuts[source, part] = tuple(_runs(self.graph, source, part))
-        return self.cuts[source, part]
+    def _summed(self, run: Run, kernel: Kernel) -> bool:
+        """Whether Q[before] is Q[upto] with probabilities that sum to one left out; if so it is done."""
+        if run.before.bit_count() < MANY or self._home(run.before, kernel).parent is None:
+            return False
+        whole = self.done[run.upto]
+        less = whole.total(run.upto & ~run.before)
+        if less.bound != whole.bound:
+            return False
+        self.done[run.before] = less
+        return True
 
-    def _district(self, kernel: Kernel, source: int, part: int) -> Node:
+    def _form(self, source: int, part: int) -> Form:
+        if (source, part) not in self.forms:
+            self.forms[source, part] = _form(self.graph, source, part)
+        return self.forms[source, part]
+
+    def _district(self, kernel: Kernel, source: int, part: int) -> Term:
         """The factor of ``part``, a union of districts of G[source] among what precedes it, in Q[source]."""
         if kernel.parent is None:
             return self._observed(part)
-        builder, over, under = self.builder, [], []
-        for run in self._runs(source, part):
-            over.append(builder.sum(run.idle, self.done[run.upto]))
+        form = self._form(source, part)
+        side = -1 if form.whole else 1
+        result = self.done[form.whole].copy() if form.whole else Term(self.builder)
+        for run in form.runs:
+            result.multiply(self.done[run.upto].total(run.idle), side)
             if run.before:
-                under.append(builder.sum(run.idle, self.done[run.before]))
-        return builder.ratio(builder.product(over), builder.product(under))
+                result.multiply(self.done[run.before].total(run.idle), -side)
+        return result
 
-    def _observed(self, part: int) -> Node:
+    def _observed(self, part: int) -> Term:
         """The factors P(v | Markov pillow) of ``part`` in the observed distribution."""
-        pillows = self.graph.pillows(part)
-        return self.builder.product([self.builder.prob(1 << v, pillows[v]) for v in bits(part)])
+        result = Term(self.builder)
+        for v, pillow in self.graph.pillows(part).items():
+            result.conditional(pillow | 1 << v, pillow)
+        return result
+
+
+def _form(graph: Graph, source: int, part: int) -> Form:
+    """The shorter of two ways: the ratios of ``part``, or all there is over the ratios of the rest."""
+    upto = graph.ancestors(part, source)
+    rest = upto & ~part
+    if rest and 4 * rest.bit_count() < part.bit_count():
+        return Form(tuple(_runs(graph, source, rest)), upto)
+    return Form(tuple(_runs(graph, source, part)))
 
 
 def _runs(graph: Graph, source: int, part: int) -> Iterator[Run]:

@@ -189,6 +189,15 @@ class Graph:
     def ancestors(self, targets: int, within: int, cut: int = 0) -> int:
         """``targets`` and their ancestors in G[within], edges into ``cut`` removed."""
         result = todo = targets & within
+        rest = within & ~targets
+        if rest.bit_count() < todo.bit_count():  # fewer to ask whether they lead in
+            children, inwards = self.children, ~cut
+            while rest:
+                v = rest.bit_length() - 1
+                rest ^= 1 << v
+                if children[v] & result & inwards:
+                    result |= 1 << v
+            return result
         parents = self.parents
         while todo:
             v = todo.bit_length() - 1
@@ -251,6 +260,11 @@ class Graph:
         for v in bits(targets):
             result |= self.parents[v]
         return result
+
+    def inflow(self, targets: int, within: int) -> bool:
+        """Whether some vertex of G[within] that is not in ``targets`` is a parent of one that is."""
+        children = self.children
+        return any(children[v] & targets for v in bits(within & ~targets))
 
     def separated(self, a: int, b: int, given: int, cut_into: int = 0, cut_out_of: int = 0) -> bool:
         """Decide m-separation of ``a`` and ``b`` given ``given``.

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import causalc
+from causalc.compiler.algebra import Builder
 from causalc.compiler.answer import Estimand, Question, solve
 from causalc.compiler.estimand import (
-    Builder,
     Node,
     Prob,
     Product,
