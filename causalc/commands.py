@@ -243,13 +243,13 @@ def _shown(estimand: Estimand, form: str, program: Program | None = None) -> str
         case "program" if program is not None:
             return program.source
         case "latex":
-            return estimand.latex()
+            return estimand.shortest().latex()
         case "sympy":
-            return str(estimand.expr)
+            return str(estimand.shortest().expr)
         case "derivation":
             return f"{estimand.question.text}\n{estimand.derivation}\n= {estimand.text}"
         case _:
-            return str(estimand)
+            return str(estimand.shortest())
 
 
 @click.command()

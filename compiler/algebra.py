@@ -68,16 +68,14 @@ class Builder:
     def quotient(self, over: Term, under: Term) -> Node:
         """The ratio of two terms, as it stands or with every margin that both have cancelled: the shorter."""
         top, bottom = over.node(), under.node()
-        apart = self._apart(top, bottom)
-        if apart is not None and len(over.margins) > FEW:
-            return apart
-        joined = self.ratio(top, bottom)
-        return joined if apart is None else min(apart, joined, key=length)
+        if len(over.margins) > FEW:
+            return self.apart(top, bottom)
+        return min(self.ratio(top, bottom), self.apart(top, bottom), key=length)
 
-    def _apart(self, top: Node, bottom: Node) -> Node | None:
-        """The ratio of two products, whole factors cancelled."""
+    def apart(self, top: Node, bottom: Node) -> Node:
+        """The ratio with whole factors cancelled, if it is that of two products with sums in them."""
         if not isinstance(top, Sum | Product) or not isinstance(bottom, Sum | Product):
-            return None
+            return self.ratio(top, bottom)
         over, under = (
             list(node.factors) if isinstance(node, Product) else [node] for node in (top, bottom)
         )
@@ -99,10 +97,16 @@ class Builder:
         number, free = self.number, 0
         for factor in factors:
             free |= factor.free
-        ordered = sorted(factors, key=number.__getitem__)
+        ordered = sorted(factors, key=self._place)
         key = ("*", *map(number.__getitem__, ordered))
         known = self.nodes.get(key)
         return known or self._made(key, Product(free, tuple(ordered)))
+
+    def _place(self, node: Node) -> tuple[int, int]:
+        """Probabilities in the causal order of what they are of, then sums in the order they were made."""
+        if isinstance(node, Prob | Follow):
+            return node.children & -node.children, node.free
+        return 1 << node.free.bit_length(), self.number[node]
 
     def ratio_of(self, over: Node, under: Node) -> Node:
         """The plain ratio of two products."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from causalc.compiler.eliminate import eliminate
-from causalc.compiler.estimand import Node
+from causalc.compiler.estimand import Node, length
 from causalc.compiler.express import express
 from causalc.compiler.graph import Graph
 from causalc.compiler.identify import Derivation, identify
@@ -21,6 +21,7 @@ from causalc.compiler.policies import (
     reduce,
     with_steps,
 )
+from causalc.compiler.shorten import shortest
 from causalc.errors import CausalcError
 from causalc.policy import Policy
 
@@ -117,8 +118,10 @@ class Estimand:
 
     @property
     def text(self) -> str:
-        """The formula in plain characters."""
-        return write(self.root, self.graph.order, TEXT)
+        """The formula in plain characters; ``causalc.compiler.reading.read`` reads it back."""
+        from causalc.grammar.printer import name_text
+
+        return write(self.root, [name_text(name) for name in self.graph.order], TEXT)
 
     def latex(self) -> str:
         """The formula in LaTeX, lower case where that confuses no two variables."""
@@ -165,6 +168,20 @@ class Estimand:
         if self.derivation.seen:
             long = self._by(identify(self.graph, *sets, self.question.text, see=False))
         return long, self, self._by(eliminate(self.derivation, *sets))
+
+    def shortest(self) -> Estimand:
+        """The estimand of the same query that is shortest to read; itself where none is shorter.
+
+        Conditions and variables that the graph says are of no use are left out. What it costs is an
+        identification for each of up to a dozen variables; larger graphs keep theirs.
+        """
+        if self.regime is not None:
+            return self
+        sets = self.question.sets(self.graph)
+        derivation, root = shortest(self.derivation, self.root, sets)
+        if length(root) >= length(self.root):
+            return self
+        return Estimand(self.question, derivation, root)
 
     def _by(self, derivation: Derivation) -> Estimand:
         if derivation is self.derivation:

@@ -27,14 +27,22 @@ def eliminate(derivation: Derivation, outcomes: int, do: int, given: int) -> Der
         return derivation
     kept = _project(graph, relevant)
     for v in reversed(tried):
-        smaller = _project(kept, kept.all & ~kept.mask([graph.order[v]]))
-        try:
-            found = identify(smaller, smaller.mask(y), smaller.mask(x), smaller.mask(z))
-        except NotIdentifiable:
-            continue
-        if len(found.pool.kernels) <= len(best.pool.kernels):
-            kept, best = smaller, found
+        found = without(kept, graph.order[v], (y, x, z))
+        if found is not None and len(found.pool.kernels) <= len(best.pool.kernels):
+            kept, best = found.graph, found
     return best
+
+
+def without(
+    graph: Graph, name: str, query: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+) -> Derivation | None:
+    """The derivation of (outcomes, do, given) where ``name`` is latent; None where that is not identifiable."""
+    smaller = _project(graph, graph.all & ~graph.mask([name]))
+    outcomes, do, given = map(smaller.mask, query)
+    try:
+        return identify(smaller, outcomes, do, given)
+    except NotIdentifiable:
+        return None
 
 
 def _project(graph: Graph, keep: int) -> Graph:

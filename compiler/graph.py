@@ -271,18 +271,19 @@ class Graph:
 
         Edges with an arrowhead at ``cut_into`` and directed edges out of ``cut_out_of`` are removed first.
         """
-        by_tail, by_head = self.reached(a, given, cut_into, cut_out_of)
+        by_tail, by_head = self.reached(a, given, cut_into, cut_out_of, until=b)
         return not (by_tail | by_head) & b
 
     def reached(
-        self, a: int, given: int, cut_into: int = 0, cut_out_of: int = 0
+        self, a: int, given: int, cut_into: int = 0, cut_out_of: int = 0, until: int = 0
     ) -> tuple[int, int]:
         """Where open paths from ``a`` lead: what they enter through a tail, and what through an arrowhead.
 
-        Both may include members of ``given``, at which an open path may end.
+        Both may include members of ``given``, at which an open path may end. The search ends early where it
+        gets to a member of ``until``.
         """
         parents, children, siblings = self.parents, self.children, self.siblings
-        opened = self._conditioned_ancestors(given, cut_into, cut_out_of)
+        opened = self._conditioned_ancestors(given, cut_into, cut_out_of) if given else 0
         keep_out, keep_in = ~cut_out_of, ~cut_into
         by_tail, by_head = a, 0
         seen_tail = seen_head = 0
@@ -305,6 +306,8 @@ class Graph:
                 by_tail |= parents[v] & keep_out & ~seen_tail
                 heads |= siblings[v] & keep_in
             by_head |= heads & ~seen_head
+            if (by_tail | by_head) & until:
+                return seen_tail | by_tail, seen_head | by_head
         return seen_tail, seen_head
 
     def _conditioned_ancestors(self, given: int, cut_into: int, cut_out_of: int) -> int:

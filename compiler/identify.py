@@ -11,7 +11,7 @@ the recursion is a loop, and equal kernels are one object. Lines of ID-GEN, as r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from causalc.compiler.graph import Graph, bits
 from causalc.errors import CausalcError
@@ -86,6 +86,7 @@ class Derivation:
     ``outcomes``, ``do`` and ``given`` are those of the reduced query: conditions that rule 2 moved are in
     ``do``, those that rule 1 made irrelevant are gone; ``asked`` are all variables of the original query.
     Each branch is a district of G[an(Y) \\ X], the kernel that it is read off and the last vertex set there.
+    ``left_out`` are variables that were made latent first, since the query is identified without them.
     """
 
     graph: Graph
@@ -96,11 +97,12 @@ class Derivation:
     steps: tuple[Step, ...]
     branches: tuple[tuple[int, Kernel, int], ...]
     pool: Conditionals = field(repr=False)
+    left_out: tuple[str, ...] = ()
 
     @property
     def seen(self) -> bool:
-        """Whether interventions were turned into conditions."""
-        return any(step.line == "seen" for step in self.steps)
+        """Whether a short way was taken: interventions made conditions, or variables left out."""
+        return bool(self.left_out) or any(step.line == "seen" for step in self.steps)
 
     @property
     def factors(self) -> tuple[Conditional, ...]:
@@ -114,7 +116,8 @@ class Derivation:
         return tuple(sorted(found, key=lambda factor: factor.variable))
 
     def __str__(self) -> str:
-        return "\n".join(describe(self.graph, step) for step in self.steps)
+        first = [f"leave out {', '.join(self.left_out)}: not needed"] if self.left_out else []
+        return "\n".join([*first, *(describe(self.graph, step) for step in self.steps)])
 
 
 @dataclass(slots=True)
@@ -173,6 +176,8 @@ def identify(
     do, given = move_conditions(graph, outcomes, do, given, steps)
     if see:
         do, given = _seen(graph, outcomes, do, given, steps)
+        if do and not given and (kept := _front_door(graph, outcomes, do)):
+            return _within(graph, kept, outcomes, do, asked)
     joint = outcomes | given
     pool = Conditionals(graph, Kernel(graph.all))
     variables, fixed = _relevant(graph, joint, do, steps)
@@ -207,18 +212,48 @@ def move_conditions(graph: Graph, y: int, x: int, z: int, steps: list[Step]) -> 
 def _seen(graph: Graph, y: int, x: int, z: int, steps: list[Step]) -> tuple[int, int]:
     """Turn all interventions that matter into conditions, if rule 2 allows: P(y | do(x), z) = P(y | x, z)."""
     acting = x & graph.ancestors(y | z, graph.all, cut=x)
-    if not x or not graph.separated(y, acting, z, cut_out_of=acting):
+    if not x or not graph.separated(acting, y, z, cut_out_of=acting):
         return x, z
     if x != acting:
         steps.append(Step("rule 3", y, acting, graph.all, x & ~acting))
     if acting:
         steps.append(Step("seen", y, acting, graph.all, acting))
+    if not z:  # each of them acts by a path that the others leave open
+        return 0, acting
     z |= acting
     by_tail, by_head = graph.reached(y, z)
     silent = z & ~by_tail & ~by_head
     for v in bits(silent):
         steps.append(Step("rule 1", y, 0, graph.all, 1 << v))
     return 0, z & ~silent
+
+
+def _front_door(graph: Graph, y: int, x: int) -> int:
+    """X, Y and what stands in the front door between them; 0 where there is none.
+
+    These are all children of X that lead to Y, if nothing confounds X with them, or them with Y given X. The
+    effect is then that in the graph of these variables alone (Pearl 1995).
+    """
+    v = x.bit_length() - 1
+    if x != 1 << v or not graph.siblings[v]:
+        return 0
+    relevant = graph.ancestors(y, graph.all)
+    between = graph.children[v] & relevant
+    if not between or between & y or not relevant & ~(x | between | y):
+        return 0
+    if graph.separated(between, x, 0, cut_out_of=x) and graph.separated(
+        between, y, x, cut_out_of=between
+    ):
+        return x | between | y
+    return 0
+
+
+def _within(graph: Graph, kept: int, y: int, x: int, asked: int) -> Derivation:
+    """Identify P(y | do(x)) with all but ``kept`` left latent."""
+    smaller = graph.project(graph.names(kept | asked))
+    sets = (smaller.mask(graph.names(part)) for part in (y, x))
+    found = identify(smaller, *sets, 0, see=False)
+    return replace(found, asked=smaller.mask(graph.names(asked)), left_out=graph.names(graph.all & ~kept & ~asked))
 
 
 def _relevant(graph: Graph, y: int, x: int, steps: list[Step]) -> tuple[int, int]:

@@ -177,11 +177,12 @@ class Scope:
 
 
 def latex_name(name: str, lower: bool) -> str:
-    """A variable as LaTeX: ``W1`` is ``w_{1}``, longer names are upright."""
+    """A variable as LaTeX: ``W1`` is ``w_1``, longer names are upright."""
     stem = name.rstrip("0123456789")
     digits = name[len(stem) :]
     if len(stem) == 1 and stem.isascii() and stem.isalpha():
-        return (stem.lower() if lower else stem) + (f"_{{{digits}}}" if digits else "")
+        index = digits if len(digits) < 2 else f"{{{digits}}}"
+        return (stem.lower() if lower else stem) + (f"_{index}" if digits else "")
     special = {
         "_": r"\_",
         "%": r"\%",

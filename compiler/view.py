@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
 
 from causalc.compiler.names import Namespace
 from causalc.compiler.plan import (
@@ -64,13 +65,18 @@ class View:
 def literal(value: object) -> str:
     """A Python literal with double quotes; only plain values can be written."""
     if isinstance(value, str):
-        body = "".join(_escape(c) for c in value)
-        return f'"{body}"'
+        return _quoted(value)
     if isinstance(value, bool | int | float):
         return repr(value)
     if isinstance(value, tuple | list):
         return f"[{', '.join(literal(v) for v in value)}]"
     raise AssertionError(f"not a plain value: {value!r}")
+
+
+@lru_cache(4096)
+def _quoted(text: str) -> str:
+    """A string literal; names recur in every conditional."""
+    return f'"{"".join(map(_escape, text))}"'
 
 
 def _escape(c: str) -> str:
@@ -94,11 +100,9 @@ def construct(part: object) -> str:
 
 def comment(text: str) -> str:
     """Text that is safe in a comment or a docstring line."""
-    return (
-        "".join(c if c.isprintable() else "?" for c in text)
-        .replace("\\", "/")
-        .replace('"""', "'''")
-    )
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else "?" for c in text)
+    return text.replace("\\", "/").replace('"""', "'''")
 
 
 class Writer:
@@ -297,9 +301,17 @@ def _wrapped(head: str, items: Sequence[str], tail: str) -> list[str]:
 
 
 def _fold(text: str) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(text, WIDTH - 4, break_long_words=False, break_on_hyphens=False)
+    """Lines of words; a word that is longer than a line has one of its own."""
+    lines: list[str] = []
+    line: list[str] = []
+    length = -1
+    for word in text.split():
+        if line and length + 1 + len(word) > WIDTH - 4:
+            lines.append(" ".join(line))
+            line, length = [], -1
+        line.append(word)
+        length += 1 + len(word)
+    return [*lines, " ".join(line)] if line else lines
 
 
 def make(

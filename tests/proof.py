@@ -89,6 +89,9 @@ def prove(
     if not numeric:
         return result
     result = _compare(result, "estimand", lambda: estimand.evaluate(world.joint), world)
+    result = _compare(
+        result, "shortest estimand", lambda: estimand.shortest().evaluate(world.joint), world
+    )
     schema = specs({v: _kind(v, seed) for v in case.graph.nodes} if mixed_kinds else None)
     proved: set[Plan] = set()
     for s in strategies:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import causalc
+from causalc.compiler import notation
 from causalc.compiler.algebra import Builder
 from causalc.compiler.answer import Estimand, Question, solve
 from causalc.compiler.estimand import (
@@ -148,8 +149,9 @@ def structured(name: str) -> Estimand:
     return solve(Question("q", tuple(row["y"]), *free), graph)
 
 
-def test_long_estimands_name_what_is_shared() -> None:
+def test_long_estimands_name_what_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every q that is used is defined once, before it is used, with as many arguments."""
+    monkeypatch.setattr(notation, "DEEPEST", 1)
     text = structured("napkin-200").text
     _, where = text.split(", where ", 1)
     defined: dict[str, int] = {}
