@@ -32,7 +32,7 @@ def identify(query: Query | str, graph: Graph | str) -> Estimand:
 
     Raises ``NotIdentifiable`` (with ``.hedge``), or another ``CausalcError`` where query and graph do not fit.
     """
-    return solve(_question(query), _graph(graph))
+    return solve(_question(query), _graph(graph), leave_out=True)
 
 
 def specs(schema: Mapping[str, Any] | None) -> dict[str, Spec | None]:
@@ -61,7 +61,7 @@ def compile(
     ``schema`` maps variables to kinds; without it kinds are inferred from the data. ``strategy`` is the route
     of step 7: "auto", "generate" or "reweight".
     """
-    estimand = identify(query, graph)
+    estimand = solve(_question(query), _graph(graph))
     compiled = compile_estimands(
         {"query": estimand}, estimand.graph, specs(schema), models, strategy
     )

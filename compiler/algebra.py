@@ -32,7 +32,9 @@ class Builder:
 
     nodes: dict[tuple[object, ...], Node] = field(default_factory=dict)
     number: dict[Node, int] = field(default_factory=dict)
-    mates: dict[int, int] = field(default_factory=dict)  # the scope of the last P(. | given), by given
+    mates: dict[int, int] = field(
+        default_factory=dict
+    )  # the scope of the last P(. | given), by given
 
     def term(self, over: Iterable[Node] = (), under: Iterable[Node] = ()) -> Term:
         """A product of nodes over a product of nodes."""
@@ -76,9 +78,7 @@ class Builder:
         """The ratio with whole factors cancelled, if it is that of two products with sums in them."""
         if not isinstance(top, Sum | Product) or not isinstance(bottom, Sum | Product):
             return self.ratio(top, bottom)
-        over, under = (
-            list(node.factors) if isinstance(node, Product) else [node] for node in (top, bottom)
-        )
+        over, under = _factors(top), _factors(bottom)
         for factor in tuple(under):
             if factor in over:
                 over.remove(factor)
@@ -350,6 +350,10 @@ class Term:
                 pair(scope, given)
         found += [prob(scope, 0) for scope, p in over.items() for _ in range(p)]
         return found, sorted(left, key=_size)
+
+
+def _factors(node: Node) -> list[Node]:
+    return list(node.factors) if isinstance(node, Product) else [node]
 
 
 def _count(powers: dict[K, int], key: K, power: int) -> None:

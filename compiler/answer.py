@@ -197,14 +197,17 @@ class Estimand:
         return f"${self.latex()}$"
 
 
-def solve(question: Question, graph: Graph) -> Estimand:
-    """Identify a question and derive its estimand; raises ``NotIdentifiable`` or ``QueryError``."""
+def solve(question: Question, graph: Graph, leave_out: bool = False) -> Estimand:
+    """Identify a question and derive its estimand; raises ``NotIdentifiable`` or ``QueryError``.
+
+    ``leave_out`` allows an estimand in the graph of fewer variables where that is soon found.
+    """
     if question.policies:
         graph = ordered(graph, question.policies)
         regime = reduce(graph, *question.sets(graph), question.policies)
         return _followed(question, regime, derive(regime, question.text))
     outcomes, do, given = question.sets(graph)
-    derivation = identify(graph, outcomes, do, given, question.text)
+    derivation = identify(graph, outcomes, do, given, question.text, leave_out=leave_out)
     return Estimand(question, derivation, express(derivation))
 
 

@@ -7,6 +7,8 @@ lost; whether that is worth it is for the plan's cost to say.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from causalc.compiler.graph import Graph, bits
 from causalc.compiler.identify import Derivation, NotIdentifiable, identify
 
@@ -33,9 +35,7 @@ def eliminate(derivation: Derivation, outcomes: int, do: int, given: int) -> Der
     return best
 
 
-def without(
-    graph: Graph, name: str, query: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
-) -> Derivation | None:
+def without(graph: Graph, name: str, query: Sequence[tuple[str, ...]]) -> Derivation | None:
     """The derivation of (outcomes, do, given) where ``name`` is latent; None where that is not identifiable."""
     smaller = _project(graph, graph.all & ~graph.mask([name]))
     outcomes, do, given = map(smaller.mask, query)

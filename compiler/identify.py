@@ -101,8 +101,8 @@ class Derivation:
 
     @property
     def seen(self) -> bool:
-        """Whether a short way was taken: interventions made conditions, or variables left out."""
-        return bool(self.left_out) or any(step.line == "seen" for step in self.steps)
+        """Whether interventions were turned into conditions."""
+        return any(step.line == "seen" for step in self.steps)
 
     @property
     def factors(self) -> tuple[Conditional, ...]:
@@ -165,18 +165,27 @@ class Conditionals:
 
 
 def identify(
-    graph: Graph, outcomes: int, do: int, given: int, text: str = "the query", see: bool = True
+    graph: Graph,
+    outcomes: int,
+    do: int,
+    given: int,
+    text: str = "the query",
+    see: bool = True,
+    leave_out: bool = False,
 ) -> Derivation:
     """Identify P(outcomes | do(do), given), sets of vertices of ``graph``; raises ``NotIdentifiable``.
 
-    ``see`` allows the short way where nothing confounds: P(y | do(x), z) = P(y | x, z).
+    ``see`` allows the short way where nothing confounds: P(y | do(x), z) = P(y | x, z). ``leave_out`` allows
+    that through a front door, whose derivation is one in the graph of fewer variables.
     """
     steps: list[Step] = []
     asked = outcomes | do | given
     do, given = move_conditions(graph, outcomes, do, given, steps)
     if see:
         do, given = _seen(graph, outcomes, do, given, steps)
-        if do and not given and (kept := _front_door(graph, outcomes, do)):
+    if leave_out and do and not given:
+        kept = _front_door(graph, outcomes, do)
+        if kept:
             return _within(graph, kept, outcomes, do, asked)
     joint = outcomes | given
     pool = Conditionals(graph, Kernel(graph.all))
@@ -251,9 +260,10 @@ def _front_door(graph: Graph, y: int, x: int) -> int:
 def _within(graph: Graph, kept: int, y: int, x: int, asked: int) -> Derivation:
     """Identify P(y | do(x)) with all but ``kept`` left latent."""
     smaller = graph.project(graph.names(kept | asked))
-    sets = (smaller.mask(graph.names(part)) for part in (y, x))
-    found = identify(smaller, *sets, 0, see=False)
-    return replace(found, asked=smaller.mask(graph.names(asked)), left_out=graph.names(graph.all & ~kept & ~asked))
+    outcomes, do = smaller.mask(graph.names(y)), smaller.mask(graph.names(x))
+    found = identify(smaller, outcomes, do, 0, see=False)
+    hidden = graph.names(graph.all & ~kept & ~asked)
+    return replace(found, asked=smaller.mask(graph.names(asked)), left_out=hidden)
 
 
 def _relevant(graph: Graph, y: int, x: int, steps: list[Step]) -> tuple[int, int]:

@@ -135,4 +135,6 @@ class _Reader:
 
     def _error(self) -> ReadingError:
         before = " ".join(self.tokens[max(0, self.at - 3) : self.at])
-        return ReadingError(f"no estimand: `{self.tokens[self.at]}` after `{before}` was not expected")
+        return ReadingError(
+            f"no estimand: `{self.tokens[self.at]}` after `{before}` was not expected"
+        )

@@ -9,7 +9,7 @@ variable may have been of no use from the start: the query is answered as well i
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from causalc.compiler.algebra import Builder
 from causalc.compiler.eliminate import without
@@ -29,25 +29,28 @@ from causalc.compiler.identify import Derivation
 MOST = 12  # variables that are tried without, each at the price of an identification
 
 
-def shortest(derivation: Derivation, root: Node, sets: tuple[int, int, int]) -> tuple[Derivation, Node]:
+def shortest(
+    derivation: Derivation, root: Node, sets: tuple[int, int, int]
+) -> tuple[Derivation, Node]:
     """The derivation with the shortest formula, and that formula; ``sets`` are y, x and z in its graph."""
     best, formula = derivation, shortened(root, derivation.graph)
     size = length(formula)
     if not derivation.do:
         return best, formula
     outcomes, do, given = sets
-    asked = outcomes | do | given
-    names = [derivation.graph.order[v] for v in bits(derivation.graph.ancestors(asked, derivation.graph.all) & ~asked)]
+    graph, asked = derivation.graph, outcomes | do | given
+    names = graph.names(graph.ancestors(asked, graph.all) & ~asked)
     if len(names) > MOST:
         return best, formula
-    roles = tuple(derivation.graph.names(part) for part in sets)
+    roles = [graph.names(part) for part in sets]
     for name in reversed(names):
         smaller = without(best.graph, name, roles)
         if smaller is None:
             continue
         other = shortened(express(smaller), smaller.graph)
         if (found := length(other)) < size:
-            best, formula, size = smaller, other, found
+            hidden = (*derivation.left_out, *(v for v in names if v not in smaller.graph.index))
+            best, formula, size = replace(smaller, left_out=hidden), other, found
     return best, formula
 
 
@@ -167,6 +170,4 @@ class Shortening:
     def _same(self, children: int, given: int, more: int) -> bool:
         """Whether P(children | given) = P(children | more), ``given`` being part of ``more``."""
         extra = more & ~given
-        return not given & ~more and (
-            not extra or self.graph.separated(children, extra, given)
-        )
+        return not given & ~more and (not extra or self.graph.separated(children, extra, given))

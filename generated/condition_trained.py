@@ -1,6 +1,6 @@
 """Compiled from condition_trained.causal.
 Graph: W -> X; W -> Y; X -> Z; Y -> Z
-P(Y | do(X), Z) = [P(Z | X, Y) P(Y)] / [sum_{Y'} P(Z | X, Y') P(Y')]
+P(Y | do(X), Z) = [P(Y) P(Z | X, Y)] / [sum_{Y'} P(Y') P(Z | X, Y')]
 
 Compiled by causalc 0.1.0. `python PROGRAM DATA` trains and samples; see --help.
 """

@@ -1,7 +1,7 @@
 """Compiled from faces.causal.
 Graph: I1 -> Male; I1 -> Young; I1 -> I2; Male -> I2; Young -> I2; Male <-> Young
-P(I2 | do(Male)) = sum_{I1, Young} P(I2 | I1, Male, Young) P(I1, Young)
-P(I2 | do(Male), Young) = [sum_{I1} P(I2 | I1, Male, Young) P(I1, Young)] / [P(Young)]
+P(I2 | do(Male)) = sum_{I1, Young} P(I1, Young) P(I2 | I1, Male, Young)
+P(I2 | do(Male), Young) = sum_{I1} P(I1 | Young) P(I2 | I1, Male, Young)
 
 Compiled by causalc 0.1.0. `python PROGRAM DATA` trains and samples; see --help.
 """

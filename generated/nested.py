@@ -1,6 +1,6 @@
 """Compiled from nested.causal.
 Graph: A -> B; B -> C; B -> E; C -> D; D -> E; A <-> C; A <-> E; B <-> C
-P(E | do(A, B, D)) = sum_{A} [sum_{C} P(E | A, B, C, D) P(A, B, C)] / [P(B | A)]
+P(E | do(A, B, D)) = sum_{A, C} P(A) P(C | A, B) P(E | A, B, C, D)
 
 Compiled by causalc 0.1.0. `python PROGRAM DATA` trains and samples; see --help.
 """

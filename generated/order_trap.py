@@ -1,6 +1,6 @@
 """Compiled from order_trap.causal.
 Graph: A -> C; C -> D; B -> C; A <-> D; A <-> B
-P(D | do(B)) = sum_{A, C} P(C | A, B) sum_{B'} P(D | A, B', C) P(A, B')
+P(D | do(B)) = sum_{A, C} P(C | A, B) sum_{B'} P(A, B') P(D | A, B', C)
 
 Compiled by causalc 0.1.0. `python PROGRAM DATA` trains and samples; see --help.
 """

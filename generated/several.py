@@ -1,10 +1,10 @@
 """Compiled from several.causal.
 Graph: Z -> X; Z -> Y; X -> M; M -> Y; X <-> Y
-P(Y | do(X)) = sum_{Z, M} P(Z) P(M | X) sum_{X'} P(X' | Z) P(Y | Z, X', M)
+P(Y | do(X)) = sum_{Z, M} P(M | X) sum_{X'} P(Z, X') P(Y | Z, X', M)
 P(M | do(X)) = P(M | X)
-P(Y, M | do(X)) = P(M | X) sum_{Z, X'} P(Y | Z, X', M) P(Z, X')
+P(Y, M | do(X)) = P(M | X) sum_{Z, X'} P(Z, X') P(Y | Z, X', M)
 P(Y | do(X), Z) = sum_{M} P(M | X) sum_{X'} P(X' | Z) P(Y | Z, X', M)
-P(Y | X, Z) = sum_{M} P(Y | Z, X, M) P(M | X)
+P(Y | X, Z) = sum_{M} P(M | X) P(Y | Z, X, M)
 
 Compiled by causalc 0.1.0. `python PROGRAM DATA` trains and samples; see --help.
 """

@@ -1,6 +1,6 @@
 """Compiled from verma.causal.
 Graph: V1 -> V2; V2 -> V3; V3 -> V4; V2 <-> V4
-P(V4 | do(V3)) = sum_{V1, V2} P(V4 | V1, V2, V3) P(V1, V2)
+P(V4 | do(V3)) = sum_{V1, V2} P(V1, V2) P(V4 | V1, V2, V3)
 
 Compiled by causalc 0.1.0. `python PROGRAM DATA` trains and samples; see --help.
 """

@@ -49,7 +49,9 @@ def test_what_is_printed_can_be_read_back(named: bool, monkeypatch: pytest.Monke
     if named:
         monkeypatch.setattr(notation, "LONGEST", 3)
         monkeypatch.setattr(notation, "DEEPEST", 1)
-    cases = [(c, estimand_of(c)) for c in (*textbook(), *NESTED, *HARD) if c.identifiable is not False]
+    cases = [
+        (c, estimand_of(c)) for c in (*textbook(), *NESTED, *HARD) if c.identifiable is not False
+    ]
     wheres = 0
     for i, (query, estimand) in enumerate([*cases, *identified(np.random.default_rng(named), 60)]):
         if len(query.graph.nodes) > 9:
@@ -57,7 +59,9 @@ def test_what_is_printed_can_be_read_back(named: bool, monkeypatch: pytest.Monke
         joint, truth = table(query, i)
         again = reread(estimand)
         wheres += ", where " in estimand.text
-        np.testing.assert_allclose(again.evaluate(joint).array, truth, atol=1e-9, err_msg=again.text)
+        np.testing.assert_allclose(
+            again.evaluate(joint).array, truth, atol=1e-9, err_msg=again.text
+        )
     assert bool(wheres) is named
 
 

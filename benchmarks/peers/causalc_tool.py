@@ -20,7 +20,8 @@ def build(query: Query, _: Any) -> Graph:
 
 def decide(query: Query, graph: Graph) -> Any:
     try:
-        return identify(graph, *map(graph.mask, (query.y, query.x, query.z)))
+        sets = map(graph.mask, (query.y, query.x, query.z))
+        return identify(graph, *sets, leave_out=True)
     except NotIdentifiable:
         return None
 
