@@ -1,7 +1,7 @@
 """Compiled from xray.causal.
 Graph: R -> E; R -> A; R -> L; E -> A; E -> L; E -> X; A -> L; A -> X; L -> X; N -> E; N ->
 A; N -> L; R <-> N
-P(N, E, A, L, X | do(R)) = P(N) P(X | E, A, L) P(E, A, L | R, N)
+P(N, E, A, L, X | do(R)) = P(N) P(E, A, L | R, N) P(X | E, A, L)
 P(R | E, A, L) = P(R | E, A, L)
 
 Compiled by causalc 0.1.0. `python PROGRAM DATA` trains and samples; see --help.
