@@ -1,0 +1,296 @@
+"""The estimands of textbook graphs are the published formulas, in text and in LaTeX, and have their value.
+
+The formulas are copied by hand from the sources named beside them. Equal means: after renaming what is summed over,
+in any order of factors, and with P(a | b, c) P(b | c) = P(a, b | c).
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle.admg import Admg
+from oracle.scm import random_scm
+
+import causalc
+from causalc import Graph, NotIdentifiable
+
+Formula = Any
+"""``("P", children, given)``, ``("product", factors)``, ``("sum", bound, body)``, ``("ratio", top, bottom)``."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A query on a graph, and what a source says it is.
+
+    ``idle`` are variables that the source leaves free, since their value makes no difference; ours average over
+    them.
+    """
+
+    source: str
+    graph: str
+    query: str
+    formula: str
+    idle: tuple[str, ...] = ()
+
+
+FORMULAS = {
+    "back-door": Published(
+        "Pearl, Causality (2nd ed. 2009), theorem 3.3.2",
+        "Z -> X -> Y; Z -> Y",
+        "P(Y | do(X))",
+        "sum_{Z} P(Y | X, Z) P(Z)",
+    ),
+    "front-door": Published(
+        "Pearl, Causality (2nd ed. 2009), theorem 3.3.4",
+        "X -> Z -> Y; X <-> Y",
+        "P(Y | do(X))",
+        "sum_{Z} P(Z | X) sum_{X'} P(Y | X', Z) P(X')",
+    ),
+    "napkin": Published(
+        "Helske, Tikka and Karvanen, Estimation of causal effects with small data (2021), equation 2",
+        "W -> Z -> X -> Y; W <-> X; W <-> Y",
+        "P(Y | do(X))",
+        "[sum_{W} P(X, Y | W, Z) P(W)] / [sum_{W} P(X | W, Z) P(W)]",
+        idle=("Z",),
+    ),
+    "Verma": Published(
+        "Tian and Pearl, On the testable implications of causal models (2002): the effect of V3 on V4",
+        "V1 -> V2 -> V3 -> V4; V2 <-> V4",
+        "P(V4 | do(V3))",
+        "sum_{V1, V2} P(V4 | V1, V2, V3) P(V2 | V1) P(V1)",
+    ),
+    "front-door with a covariate": Published(
+        "Tikka and Karvanen, Journal of Statistical Software 76(12), 2017, figure 1",
+        "W -> X -> Z -> Y; W -> Z; X <-> Y",
+        "P(Y | do(X))",
+        "sum_{W, Z} (sum_{X'} P(Y | W, X', Z) P(X' | W)) P(Z | W, X) P(W)",
+    ),
+    "a mediator that is confounded with the outcome": Published(
+        "Shpitser and Pearl, Complete identification methods for the causal hierarchy (2008), figure 2: rule 2 alone",
+        "X -> Z -> Y; X -> Y; Z <-> Y",
+        "P(Y | do(X))",
+        "P(Y | X)",
+    ),
+    "a parent that line 7 fixes": Published(
+        "Shpitser and Pearl (2008), figure 5: W1 -> X -> Y1 with W1 <-> Y1",
+        "W1 -> X -> Y1; W1 <-> Y1",
+        "P(Y1 | do(X))",
+        "sum_{W1} P(Y1 | X, W1) P(W1)",
+    ),
+    "a condition that cuts the effect": Published(
+        "Shpitser and Pearl, Identification of conditional interventional distributions (2006), figure 1",
+        "X -> Z -> Y; X <-> Z",
+        "P(Y | do(X), Z)",
+        "P(Y | Z)",
+    ),
+    "M-bias": Published(
+        "Greenland, Pearl and Robins, Causal diagrams for epidemiologic research (1999): adjust for nothing",
+        "X -> Y; M <-> X; M <-> Y",
+        "P(Y | do(X))",
+        "P(Y | X)",
+    ),
+}
+
+
+# ---- reading
+
+
+TOKEN = re.compile(r"sum_\{|P\(|[\w']+|[(){}|,\[\]/]")
+
+
+def parsed(text: str) -> Formula:
+    """A formula in the notation of ``FORMULAS``."""
+    tokens = TOKEN.findall(text)
+    assert "".join(tokens) == re.sub(r"\s", "", text), text
+    found = _product(tokens)
+    assert not tokens
+    return found
+
+
+def _product(tokens: list[str]) -> Formula:
+    factors = []
+    while tokens and tokens[0] not in (")", "]"):
+        factors.append(_factor(tokens))
+    return factors[0] if len(factors) == 1 else ("product", tuple(factors))
+
+
+def _factor(tokens: list[str]) -> Formula:
+    match tokens.pop(0):
+        case "sum_{":
+            bound, _ = _names(tokens, "}")
+            return ("sum", bound, _product(tokens))
+        case "P(":
+            children, end = _names(tokens, "|)")
+            return ("P", children, _names(tokens, ")")[0] if end == "|" else ())
+        case "(":
+            inner = _product(tokens)
+            assert tokens.pop(0) == ")"
+            return inner
+        case "[":
+            top = _product(tokens)
+            assert [tokens.pop(0) for _ in range(3)] == ["]", "/", "["]
+            bottom = _product(tokens)
+            assert tokens.pop(0) == "]"
+            return ("ratio", top, bottom)
+    raise AssertionError(tokens)
+
+
+def _names(tokens: list[str], ends: str) -> tuple[tuple[str, ...], str]:
+    """The names up to a mark that ends them, and that mark."""
+    found = []
+    while (token := tokens.pop(0)) not in ends:
+        if token != ",":
+            found.append(token)
+    return tuple(found), token
+
+
+def from_latex(text: str) -> str:
+    """Our LaTeX in the notation of ``FORMULAS``."""
+    text = re.sub(r"\\left|\\right|\\,|\\!|\\;", "", text)
+    text = text.replace(r"\mid", "|").replace(r"\sum", "sum")
+    text = re.sub(r"([a-zA-Z])_\{(\d+)\}", r"\1\2", text)
+    while r"\frac" in text:
+        start = text.index(r"\frac")
+        top, after = _group(text, start + len(r"\frac"))
+        bottom, end = _group(text, after)
+        text = f"{text[:start]}[{top}] / [{bottom}]{text[end:]}"
+    text = re.sub(r"\bsum_\{([^}]*)\}", lambda m: "sum_{" + m[1].upper() + "}", text)
+    return re.sub(r"P\(([^()]*)\)", lambda m: f"P({m[1].upper()})", text)
+
+
+def _group(text: str, at: int) -> tuple[str, int]:
+    """The inside of the braces that open at a place, and where they end."""
+    at = text.index("{", at)
+    depth, end = 0, at
+    while True:
+        depth += {"{": 1, "}": -1}.get(text[end], 0)
+        end += 1
+        if depth == 0:
+            return text[at + 1 : end - 1], end
+
+
+# ---- equality up to naming
+
+
+def canonical(node: Formula, names: Mapping[str, str] | None = None, depth: int = 0) -> Formula:
+    """A formula with what is summed over named by variable and depth, factors as a set, chains joined."""
+    names = names or {}
+    match node:
+        case ("P", children, given):
+            return ("P", _renamed(children, names), _renamed(given, names))
+        case ("product", factors):
+            found = [f for factor in factors for f in _factors(canonical(factor, names, depth))]
+            return _joined(found)
+        case ("sum", bound, ("sum", more, body)):
+            return canonical(("sum", (*bound, *more), body), names, depth)
+        case ("sum", bound, body):
+            inner = {**names, **{v: f"{v.rstrip(chr(39))}#{depth}" for v in bound}}
+            return ("sum", _renamed(bound, inner), canonical(body, inner, depth + 1))
+        case ("ratio", top, bottom):
+            return ("ratio", canonical(top, names, depth), canonical(bottom, names, depth))
+    raise AssertionError(node)
+
+
+def _renamed(variables: Sequence[str], names: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(names.get(v, v) for v in variables)
+
+
+def _factors(node: Formula) -> tuple[Formula, ...]:
+    return tuple(node[1]) if node[0] == "product" else (node,)
+
+
+def _joined(factors: list[Formula]) -> Formula:
+    """A product in which P(a | b, c) and P(b | c) are P(a, b | c)."""
+    for i, j in itertools.permutations(range(len(factors)), 2):
+        one, other = factors[i], factors[j]
+        if one[0] == other[0] == "P" and other[1] <= one[2] and one[2] - other[1] == other[2]:
+            rest = [f for k, f in enumerate(factors) if k not in (i, j)]
+            return _joined([*rest, ("P", one[1] | other[1], other[2])])
+    return factors[0] if len(factors) == 1 else ("product", frozenset(factors))
+
+
+# ---- value
+
+
+def value(node: Formula, joint: np.ndarray, nodes: Sequence[str], at: Mapping[str, int]) -> float:
+    """The number that a formula has at values of its free variables; a primed name ranges over the plain one's."""
+
+    def probability(names: Sequence[str]) -> float:
+        index: list[Any] = [slice(None)] * len(nodes)
+        for v in names:
+            index[nodes.index(v.rstrip("'"))] = at[v]
+        return float(joint[tuple(index)].sum())
+
+    match node:
+        case ("P", children, given):
+            return probability((*children, *given)) / probability(given)
+        case ("product", factors):
+            return float(np.prod([value(f, joint, nodes, at) for f in factors]))
+        case ("sum", bound, body):
+            ranges = [range(joint.shape[nodes.index(v.rstrip("'"))]) for v in bound]
+            return sum(
+                value(body, joint, nodes, {**at, **dict(zip(bound, point, strict=True))})
+                for point in itertools.product(*ranges)
+            )
+        case ("ratio", top, bottom):
+            return value(top, joint, nodes, at) / value(bottom, joint, nodes, at)
+    raise AssertionError(node)
+
+
+def cases(graph: Graph, query: Any) -> Iterator[tuple[dict[str, int], float, np.ndarray]]:
+    """Values of all variables, the true effect there, and the joint table, in a model drawn at random."""
+    admg = Admg(graph.nodes, graph.directed, graph.bidirected)
+    model = random_scm(admg, np.random.default_rng(0))
+    joint = model.joint()
+    y, x, z = ([a.name.text for a in part] for part in ((), query.do, query.given))
+    y = [n.text for n in query.outcomes]
+    effect = model.effect(y, x, z)
+    for point in itertools.product(*map(range, joint.shape)):
+        at = dict(zip(graph.nodes, point, strict=True))
+        yield at, float(effect[tuple(at[v] for v in (*x, *z, *y))]), joint
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_the_published_formula_is_ours(name: str) -> None:
+    known = FORMULAS[name]
+    graph = Graph.parse(known.graph)
+    estimand = causalc.identify(known.query, graph)
+    wanted = parsed(known.formula)
+    for at, truth, joint in cases(graph, causalc.parse_query(known.query)):
+        assert value(wanted, joint, graph.nodes, at) == pytest.approx(truth, abs=1e-12)
+    if known.idle:
+        weight = ("P", known.idle, ())
+        wanted = ("sum", known.idle, ("product", (weight, wanted)))
+    text = estimand.text.split(" = ", 1)[-1]
+    latex = from_latex(estimand.latex().split("=", 1)[-1])
+    assert canonical(parsed(text)) == canonical(wanted)
+    assert canonical(parsed(latex)) == canonical(wanted)
+
+
+@pytest.mark.parametrize(
+    ("graph", "source"),
+    [("X -> Y; X <-> Y", "the bow"), ("Z -> X -> Y; X <-> Y", "the instrument")],
+)
+def test_what_has_no_published_formula_has_none_here(graph: str, source: str) -> None:
+    with pytest.raises(NotIdentifiable):
+        causalc.identify("P(Y | do(X))", Graph.parse(graph))
+
+
+def test_equality_up_to_naming_tells_apart() -> None:
+    front = "sum_{Z} P(Z | X) sum_{X'} P(Y | X', Z) P(X')"
+    same = "sum_{Z} (sum_{X'} P(X') P(Y | Z, X')) P(Z | X)"
+    assert canonical(parsed(front)) == canonical(parsed(same))
+    for other in (
+        "sum_{Z} P(Z | X) sum_{X'} P(Y | X, Z) P(X')",
+        "sum_{Z} P(Z | X) sum_{X'} P(Y | X', Z)",
+        "sum_{Z} P(Z) sum_{X'} P(Y | X', Z) P(X')",
+    ):
+        assert canonical(parsed(front)) != canonical(parsed(other))
+    assert canonical(parsed("P(A | B, C) P(B | C)")) == canonical(parsed("P(A, B | C)"))
+    assert canonical(parsed("P(A | B, C) P(B)")) != canonical(parsed("P(A, B | C)"))
