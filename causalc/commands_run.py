@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,13 +114,14 @@ def sample(
     values = job.values(query, _values(pairs))  # before anything is trained
     _suffix(out)
     trained = _train(job, data, store, quiet, **given)
-    frame = trained.sample(query, n, seed or 0, values, Path.cwd())
     if out is None:
+        frame = trained.sample(query, n, seed or 0, values, Path.cwd())
         click.echo(frame.head(20).to_string())
         if n > 20:
             click.echo(f"... {n:,} rows in all; --out FILE keeps them")
     else:
-        click.echo(_written(frame, out, query))
+        parts = trained.frames(query, n, seed or 0, values, Path.cwd())
+        click.echo(_written(parts, out, query, n))
     return 0
 
 
@@ -152,12 +153,12 @@ def _suffix(out: Path | None) -> None:
         )
 
 
-def _written(frame: Any, path: Path, query: str) -> str:
+def _written(parts: Iterable[Any], path: Path, query: str, n: int) -> str:
     from causalc.output import SHOWN, write
 
-    write(frame, path)
-    part = f", the first {SHOWN} shown" if path.suffix == ".png" and len(frame) > SHOWN else ""
-    return f"wrote {os.path.normpath(path)} ({len(frame):,} rows of {query}{part})"
+    write(parts, path)
+    part = f", the first {SHOWN} shown" if path.suffix == ".png" and n > SHOWN else ""
+    return f"wrote {os.path.normpath(path)} ({n:,} rows of {query}{part})"
 
 
 @click.command()
@@ -198,9 +199,9 @@ def run(
     for wanted in job.samples:
         if wanted.query in job.refused:
             continue
-        frame = trained.sample(wanted.query, wanted.n, wanted.seed, wanted.values)
+        parts = trained.frames(wanted.query, wanted.n, wanted.seed, wanted.values)
         path = script.parent / wanted.path
-        line = _written(frame, path, wanted.query)
+        line = _written(parts, path, wanted.query, wanted.n)
         done["samples"].append(
             {"query": wanted.query, "rows": wanted.n, "path": os.path.normpath(path)}
         )

@@ -21,6 +21,7 @@ from causalc.program import Program, Sampler
 from causalc.runtime.data import Columns, labels, load
 from causalc.runtime.image_files import image_file
 from causalc.runtime.noise import derive
+from causalc.runtime.written import frames
 from causalc.script import Job
 from causalc.sensitivity import NO_CONTRAST, contrast, of_estimate
 
@@ -67,9 +68,26 @@ class Trained:
 
         Raises ``CausalcError`` for an input that is missing, unknown or out of range.
         """
+        return self.sampler.sample(n, query, seed, **self._inputs(query, given, folder))
+
+    def frames(
+        self,
+        query: str,
+        n: int,
+        seed: int,
+        given: Mapping[str, object],
+        folder: Path | None = None,
+    ) -> Iterator[Any]:
+        """The rows of ``sample`` in parts that memory holds, whatever ``n`` is."""
+        values = self._inputs(query, given, folder)
+        return frames(lambda k, i: self.sampler.sample(k, query, seed, first=i, **values), n)
+
+    def _inputs(
+        self, query: str, given: Mapping[str, object], folder: Path | None
+    ) -> dict[str, object]:
         chosen = self.job.values(query, given)
         values = {name: self.read(name, v, folder) for name, v in chosen.items()}
-        return self.sampler.sample(n, query, seed, **{**self.fixed(query), **values})
+        return {**self.fixed(query), **values}
 
     def fixed(self, query: str) -> dict[str, object]:
         """The values that a query itself sets, images read."""

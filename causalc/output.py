@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ import numpy as np
 
 from causalc.compiler.names import Namespace, identifier
 from causalc.errors import CausalcError
+from causalc.runtime.written import write_table
 
 SHOWN = 128
 ACROSS = 16
 
 
-def write(frame: Any, path: Path) -> Path:
-    """Write a data frame of samples to ``path`` by its suffix; returns the path.
+def write(parts: Iterable[Any], path: Path) -> Path:
+    """Write data frames of samples, one after another, to ``path`` by its suffix; returns the path.
 
     Without a suffix it is a folder: ``labels.csv`` with a row a sample, in which images are the names of PNG
     files beside it, as ``folder("path")`` of a script reads it. Raises ``CausalcError`` for a suffix that does
@@ -24,24 +26,22 @@ def write(frame: Any, path: Path) -> Path:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(frame, path)
+        _write(parts, path)
     except OSError as error:
         raise CausalcError(f"{path}: cannot be written ({error.strerror or error})") from None
     return path
 
 
-def _write(frame: Any, path: Path) -> None:
+def _write(parts: Iterable[Any], path: Path) -> None:
     match path.suffix.lower():
-        case ".csv":
-            _flat(frame).to_csv(path, index=False)
-        case ".parquet":
-            _flat(frame).to_parquet(path, index=False)
+        case ".csv" | ".parquet":
+            write_table(parts, path)
         case ".npz":
-            _arrays(frame, path)
+            _arrays(_whole(parts), path)
         case ".png":
-            _picture(frame, path)
+            _picture(_whole(parts), path)
         case "":
-            _folder(frame, path)
+            _folder(_whole(parts), path)
         case _:
             raise CausalcError(
                 f"{path}: write to .csv, .parquet, .npz, to .png for one picture of images, or to a folder"
@@ -56,8 +56,11 @@ def _arrays(frame: Any, path: Path) -> None:
                 np.lib.format.write_array(file, np.stack(list(frame[name])), allow_pickle=False)
 
 
-def _flat(frame: Any) -> Any:
-    return frame.map(lambda v: v.ravel().tolist() if isinstance(v, np.ndarray) else v)
+def _whole(parts: Iterable[Any]) -> Any:
+    import pandas as pd
+
+    each = list(parts)
+    return each[0] if len(each) == 1 else pd.concat(each, ignore_index=True)
 
 
 def _images(frame: Any) -> list[str]:
@@ -84,7 +87,7 @@ def _folder(frame: Any, path: Path) -> None:
         for file, pixels in zip(files, frame[name], strict=True):
             Image.fromarray(_pixels(pixels)).save(path / file)
         table.insert(list(frame.columns).index(name), name, files)
-    _flat(table).to_csv(path / "labels.csv", index=False)
+    write_table([table], path / "labels.csv")
 
 
 def _pixels(image: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from causalc.errors import CausalcError
 from causalc.runtime.executors import EXECUTORS, execute
 from causalc.runtime.interrupt import stopped, terminable
 from causalc.runtime.program import Query
+from causalc.runtime.written import frames, write_table
 
 
 def main(doc: str | None, train: Callable[..., Any], queries: Mapping[str, Query]) -> None:
@@ -34,7 +35,7 @@ def main(doc: str | None, train: Callable[..., Any], queries: Mapping[str, Query
     parser.add_argument(
         "--executor", choices=EXECUTORS, help="where models are trained; ray: on a cluster"
     )
-    parser.add_argument("--out", help="csv file; without it the first rows are printed")
+    parser.add_argument("--out", help="csv or parquet file; without it the first rows are printed")
     arguments = parser.parse_args()
     try:
         with terminable():
@@ -68,12 +69,15 @@ def _run(arguments: argparse.Namespace, train: Callable[..., Any], query: Query)
     choice = {"jobs": arguments.jobs, "executor": arguments.executor}
     options = {"store": arguments.store, "seed": arguments.seed, "base": arguments.base}
     models = execute(train, Path(arguments.data), **choice, **options)
-    frame = query.sample(models, arguments.n, seed=arguments.seed, **values)
+
+    def draw(count: int, first: int) -> Any:
+        return query.sample(models, count, seed=arguments.seed, first=first, **values)
+
     if out is None:
-        sys.stdout.write(frame.head(20).to_string() + "\n")
+        sys.stdout.write(draw(arguments.n, 0).head(20).to_string() + "\n")
         return
     try:
-        frame.to_csv(out, index=False)
+        write_table(frames(draw, arguments.n), out)
     except OSError as error:
         raise CausalcError(f"{out}: cannot be written ({error.strerror or error})") from error
 

@@ -102,7 +102,7 @@ class Draw:
         """
         kind = self._schema.kind(policy.variable)
         columns = {v: labels(inputs[v], self._schema.kind(v)) for v in policy.inputs}
-        noise = Noise(self.seed, str(self._position), 0, self.n)
+        noise = Noise(self.seed, str(self._position), self._first, self._first + self.n)
         self._position += 1
         levels = kind.levels if kind.discrete else None
         whole = kind.name == "integer"
