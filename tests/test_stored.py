@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import causalc
 from causalc.errors import CausalcError
-from causalc.runtime import fitting, specs, stored, train
+from causalc.runtime import fitting, specs, stored, train, written
 from causalc.runtime.data import load
 from causalc.runtime.draw import Draw
 from causalc.runtime.families import softmax
@@ -30,7 +31,7 @@ def in_files(monkeypatch: pytest.MonkeyPatch, part: int = 700) -> None:
     monkeypatch.setattr(stored, "PART", part)
 
 
-def written(folder: Path, suffix: str) -> Path:
+def put(folder: Path, suffix: str) -> Path:
     path = folder / f"rows{suffix}"
     if suffix == ".csv":
         frame().to_csv(path, index=False)
@@ -43,7 +44,7 @@ def written(folder: Path, suffix: str) -> Path:
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".feather"])
 def test_columns_in_files_are_those_in_memory(tmp_path: Path, monkeypatch, suffix: str) -> None:
-    path = written(tmp_path, suffix)
+    path = put(tmp_path, suffix)
     guessed = Schema({"Y": real(), "X": inferred(), "Z": inferred()})
     whole = load(path, guessed)
     in_files(monkeypatch)
@@ -88,7 +89,7 @@ def test_training_from_files_gives_the_same_bytes(tmp_path: Path, monkeypatch) -
             if p.is_file() and p.name != "meta.json"
         }
 
-    path = written(tmp_path, ".parquet")
+    path = put(tmp_path, ".parquet")
     whole = trained(tmp_path / "whole")
     in_files(monkeypatch, 768)  # parts end where blocks of noise do, or float sums may round apart
     assert trained(tmp_path / "parts") == whole and len(whole) > 8
@@ -126,3 +127,51 @@ def test_orders_of_many_rows_train_and_resume_alike(monkeypatch) -> None:
     run = Run(KINDS, frame(), progress=False)
     model = run.fit(["X"], ["Y"], run.observed(list(KINDS)), specs.softmax(steps=50, width=8))
     assert set(model.targets) == {"X"}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_written_in_parts_is_the_one_written_at_once(
+    tmp_path: Path, monkeypatch, suffix: str
+) -> None:
+    run = Run(KINDS, frame(), progress=False)
+    rows = run.observed(list(KINDS))
+    x = run.fit(["X"], ["Z"], rows, specs.table())
+    y = run.fit(["Y"], ["X"], rows, specs.mixture(steps=5, width=8))
+    models = run.finish({"x": x, "y": y})
+
+    def draw(count: int, first: int) -> pd.DataFrame:
+        drawn = Draw(models, count, seed=3, first=first)
+        (x_drawn,) = drawn.sample(x, {"Z": drawn.input("Z", 2)})
+        return drawn.table({"X": x_drawn, "Y": drawn.sample(y, {"X": x_drawn})[0]})
+
+    once, parts = tmp_path / f"once{suffix}", tmp_path / f"parts{suffix}"
+    assert written.write_table([draw(2000, 0)], once) == 2000
+    monkeypatch.setattr(stored, "PART", 768)  # parts end where blocks of noise do
+    assert written.write_table(written.frames(draw, 2000), parts) == 2000
+    read = pd.read_csv if suffix == ".csv" else pd.read_parquet
+    pd.testing.assert_frame_equal(read(once), read(parts))
+    if suffix == ".csv":
+        assert once.read_bytes() == parts.read_bytes()
+
+
+def test_vectors_are_written_as_lists(tmp_path: Path) -> None:
+    vectors = np.empty(2, object)
+    vectors[:] = [np.array([1.0, 2.0]), np.array([3.0, 4.0])]
+    part = pd.DataFrame({"V": vectors, "C": ["a", "b"]})
+    written.write_table([part, part], tmp_path / "v.parquet")
+    assert [*map(list, pd.read_parquet(tmp_path / "v.parquet").V)] == [[1, 2], [3, 4]] * 2
+
+
+def test_a_policy_draws_by_the_number_of_the_row(tmp_path: Path) -> None:
+    program = causalc.compile(
+        "P(Y | do(X ~ bernoulli(0.3)))", "X -> Y", {"X": "binary", "Y": "binary"}
+    )
+    rng = np.random.default_rng(0)
+    sampler = program.fit(
+        {"X": rng.integers(0, 2, 300), "Y": rng.integers(0, 2, 300)}, progress=False
+    )
+    whole = sampler.sample(900, seed=1)
+    parts = pd.concat(
+        [sampler.sample(300, seed=1, first=300 * i) for i in range(3)], ignore_index=True
+    )
+    assert whole.equals(parts)
