@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from causalc.errors import CausalcError
 
 if TYPE_CHECKING:
     from causalc.compiler.answer import Estimand
+    from causalc.compiler.cost import Item
     from causalc.compiler.diagram import Diagram
     from causalc.compiler.graph import Graph
     from causalc.compiler.identify import NotIdentifiable
@@ -289,26 +290,33 @@ def plan(script: Path, strategy: str | None, as_json: bool, every: bool) -> int:
 
 
 def _show_alternatives(job: Job, as_json: bool) -> None:
-    """For each query alone, every plan it could have; the first is the one it gets."""
+    """For each query alone, every plan it could have and why not; the first is the one it gets by itself."""
     from causalc.compiler.alternatives import alternatives
 
     kinds = {name: kind.name for name, kind in job.schema.items() if kind is not None}
-    columns = ("way", "strategy", "cost", "models", "heavy", "made", "weighted", "depth")
-    rows = [
-        (name, {c: getattr(a, c) for c in columns} | {"estimand": a.estimand.text})
-        for name, estimand in job.estimands.items()
-        for a in alternatives(name, estimand, job.graph, kinds)
-    ]
-    if as_json:
-        click.echo(json.dumps([{"query": name, **row} for name, row in rows], indent=1))
-        return
-    before = None
-    for name, row in rows:
-        if name != before:
-            click.echo(f"{name}: {job.estimands[name].question.text}")
+    columns = ("way", "routes", "cost", "models", "heavy", "made", "weighted", "depth")
+    found: list[dict[str, object]] = []
+    for name, estimand in job.estimands.items():
+        first, *others = alternatives(name, estimand, job.graph, kinds)
+        if not as_json:
+            click.echo(f"{name}: {estimand.question.text}")
             click.echo("  " + "".join(f"{c:>10}" for c in columns) + "  estimand")
-        click.echo("  " + "".join(f"{row[c]!s:>10}" for c in columns) + f"  {row['estimand']}")
-        before = name
+        for a in (first, *others):
+            row = {c: getattr(a, c) for c in columns} | {"estimand": a.estimand.text}
+            why = "" if a is first else a.less(first)
+            parts = [{"what": i.what, "price": round(i.price, 3), "why": i.why} for i in a.items]
+            found.append({"query": name, **row, "pays": parts, "instead": why})
+            if not as_json:
+                click.echo(
+                    "  " + "".join(f"{row[c]!s:>10}" for c in columns) + f"  {row['estimand']}"
+                )
+                click.echo(f"            {'not taken, it pays ' + why if why else _paid(a.items)}")
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+
+
+def _paid(items: Iterable[Item]) -> str:
+    return "pays " + ("; ".join(f"{i.what} {i.price:.2f} ({i.why})" for i in items) or "nothing")
 
 
 @click.command()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from causalc.compiler.eliminate import eliminate
+from causalc.compiler.eliminate import eliminate, unmoved_first
 from causalc.compiler.estimand import Node, length
 from causalc.compiler.express import express
 from causalc.compiler.graph import Graph
@@ -152,22 +152,37 @@ class Estimand:
 
         return determined(table, compute)
 
-    def alternatives(self) -> tuple[Estimand, Estimand, Estimand]:
-        """Three estimands that are equally right: the long way, the short way and a smaller graph.
+    def alternatives(self) -> tuple[Estimand, Estimand, Estimand, Estimand]:
+        """Four estimands that are equally right: the long way, the short way, a smaller graph, another order.
 
         The long way is ID's, which may share its models with other queries; the short way models
         P(y | x, z) at once where nothing confounds; a smaller graph leaves out what the query can do
-        without. Where two are the same they are one object.
+        without; the other order has what interventions do not move first. Where two are the same they are
+        one object.
         """
         long = self
         if self.regime is not None:
             if self.derivation.seen:
                 long = self._by(derive(self.regime, self.question.text, see=False))
-            return long, self, self._by(eliminate(self.derivation, *self.regime.asked))
+            return long, self, self._by(eliminate(self.derivation, *self.regime.asked)), self
         sets = self.question.sets(self.graph)
         if self.derivation.seen:
             long = self._by(identify(self.graph, *sets, self.question.text, see=False))
-        return long, self, self._by(eliminate(self.derivation, *sets))
+        smaller = self._by(eliminate(self.derivation, *sets))
+        return long, self, smaller, self._reordered(sets)
+
+    def _reordered(self, sets: tuple[int, int, int]) -> Estimand:
+        turned = unmoved_first(self.graph, sets[1])
+        if turned is self.graph:
+            return self
+        again = self.question.sets(turned)
+        found = identify(turned, *again, self.question.text)
+        return self._by(eliminate(found, *again))
+
+    def on(self, graph: Graph) -> Estimand:
+        """The long way on a projection of the graph; raises ``NotIdentifiable`` where too much is gone."""
+        sets = self.question.sets(graph)
+        return self._by(identify(graph, *sets, self.question.text, see=False))
 
     def shortest(self) -> Estimand:
         """The estimand of the same query that is shortest to read; itself where none is shorter.

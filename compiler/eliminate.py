@@ -8,9 +8,12 @@ lost; whether that is worth it is for the plan's cost to say.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import le
 
 from causalc.compiler.graph import Graph, bits
 from causalc.compiler.identify import Derivation, NotIdentifiable, identify
+
+Sets = tuple[int, int, int]
 
 MOST = 24  # variables tried; each costs an identification
 
@@ -43,6 +46,55 @@ def without(graph: Graph, name: str, query: Sequence[tuple[str, ...]]) -> Deriva
         return identify(smaller, outcomes, do, given)
     except NotIdentifiable:
         return None
+
+
+def unmoved_first(graph: Graph, do: int) -> Graph:
+    """The graph in a causal order in which all that ``do`` does not move comes first, itself if that is its order.
+
+    Any causal order is right. In this one the rows that are drawn as they are come before what has to be modelled,
+    and are conditioned on instead of being modelled given what follows.
+    """
+    moved = todo = do
+    while todo:
+        new = graph.children[todo.bit_length() - 1] & ~moved
+        todo = todo ^ (1 << todo.bit_length() - 1) | new
+        moved |= new
+    order = (*graph.names(graph.all & ~moved), *graph.names(moved))
+    if order == graph.order:
+        return graph
+    return Graph.from_edges(order, graph.directed, graph.bidirected)
+
+
+def common(graph: Graph, queries: Sequence[Sets]) -> Graph:
+    """The graph without what all of ``queries`` (outcomes, do and given) can do without, no kernel added to any.
+
+    On it they share more: each conditional left is one that several of them use.
+    """
+    asked = 0
+    for sets in queries:
+        for part in sets:
+            asked |= part
+    named = [tuple(graph.names(part) for part in sets) for sets in queries]
+
+    def kernels(on: Graph) -> list[int]:
+        """How many kernels each query needs; raises ``NotIdentifiable``."""
+        found = (identify(on, *map(on.mask, parts), see=False) for parts in named)
+        return [len(derivation.pool.kernels) for derivation in found]
+
+    kept = _project(graph, graph.ancestors(asked, graph.all))
+    tried = [v for v in reversed(kept.order) if not asked & graph.mask([v])]
+    if len(tried) > MOST:
+        return kept
+    least = kernels(kept)
+    for v in tried:
+        smaller = _project(kept, kept.all & ~kept.mask([v]))
+        try:
+            fewer = kernels(smaller)
+        except NotIdentifiable:
+            continue
+        if all(map(le, fewer, least)):
+            kept, least = smaller, fewer
+    return kept
 
 
 def _project(graph: Graph, keep: int) -> Graph:

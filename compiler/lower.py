@@ -9,7 +9,7 @@ exact unless a dropped variable reaches both a factor that is kept and one that 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from causalc.compiler.answer import Question
@@ -31,14 +31,24 @@ from causalc.compiler.policies import Regime
 
 CONTINUOUS = frozenset({"real", "integer", "vector", "image", "text"})
 
+Routes = Mapping[object, str]
+"""The route to take at a kernel, at a district read off one, or at the conditions of a derivation, if not the usual."""
+Decisions = dict[object, tuple[str, tuple[str, ...]]]
+"""What was decided: the route taken, and all that would have been exact."""
+
 
 @dataclass(slots=True)
 class Lowering:
-    """Interns operations while the queries of one graph are lowered."""
+    """Interns operations while the queries of one graph are lowered.
+
+    ``strategy`` settles all routes but those in ``routes``; "auto" goes by ``kinds``.
+    """
 
     graph: Graph
     strategy: str
     kinds: Mapping[str, str]
+    routes: Routes = field(default_factory=dict)
+    decisions: Decisions = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
     numbers: dict[Operation, int] = field(default_factory=dict)
     datasets: dict[Kernel, int] = field(default_factory=dict)
@@ -62,7 +72,13 @@ class Lowering:
         data = self.dataset(factor.kernel, derivation)
         if not factor.inputs and factor.kernel.parent is None:
             return self.add(Bootstrap((name,), data))
-        return self.add(Fit((name,), graph.names(factor.inputs), data, propensity))
+        inputs = tuple(name for name, _ in self._inputs(factor, derivation))
+        return self.add(Fit((name,), inputs, data, propensity))
+
+    def _inputs(self, factor: Conditional, derivation: Derivation) -> list[tuple[str, int]]:
+        """The inputs and their places, in one order for all derivations, so that equal models are equal."""
+        order, index = derivation.graph.order, self.graph.index
+        return sorted(((order[i], i) for i in bits(factor.inputs)), key=lambda v: index[v[0]])
 
     # ---- kernels as data sets -----------------------------------------------------------------------------
 
@@ -76,7 +92,7 @@ class Lowering:
         if kernel.parent is None:
             return self.rows
         weighed = self._weighed(kernel, derivation)
-        if self._reweights(weighed, derivation):
+        if self._reweights(kernel, weighed, derivation):
             base = self.dataset(kernel.parent, derivation)
             models = tuple(self.model(f, derivation, propensity=True) for f in weighed)
             return self.add(Reweight(base, models)) if models else base
@@ -89,16 +105,30 @@ class Lowering:
         fixed = derivation.pool.factors_of(kernel, kernel.source & ~kernel.variables)
         return [factor for factor in fixed if factor.inputs & kernel.variables]
 
-    def _reweights(self, weighed: Iterable[Conditional], derivation: Derivation) -> bool:
+    def _decided(self, key: object, usual: str, *others: str) -> str:
+        """The route at ``key``: as told, or the usual one; a strategy that the user set leaves no choice."""
+        if self.strategy != "auto":
+            return usual
+        taken = self.routes.get(key, usual)
+        self.decisions[key] = (taken, (usual, *others))
+        return taken
+
+    def _reweights(
+        self, key: object, weighed: Sequence[Conditional], derivation: Derivation
+    ) -> bool:
         if self.strategy != "auto":
             return self.strategy == "reweight"
+        if not weighed:
+            return True  # the rows serve as they are
         names = (derivation.graph.order[factor.variable] for factor in weighed)
-        return not any(self.kinds.get(name) in CONTINUOUS for name in names)
+        dense = any(self.kinds.get(name) in CONTINUOUS for name in names)
+        routes = ("generate", "reweight") if dense else ("reweight", "generate")
+        return self._decided(key, *routes) == "reweight"
 
     def _visible(self, factor: Conditional, derivation: Derivation) -> Draw:
-        names = derivation.graph.names(factor.inputs)
         slot = derivation.graph.order[factor.variable]
-        return Draw((slot,), self.model(factor, derivation), tuple((n, n) for n in names))
+        inputs = tuple((name, name) for name, _ in self._inputs(factor, derivation))
+        return Draw((slot,), self.model(factor, derivation), inputs)
 
     def _generate(self, draws: list[Draw], columns: Iterable[str]) -> int:
         """Run ``draws``; every input nobody draws comes from its own marginal, independently."""
@@ -141,8 +171,12 @@ class Lowering:
         draws: dict[int, list[Draw]] = {}  # by variable; those of an inlined district by its first
         for part, kernel, last in derivation.branches:
             fitted = any(by_variable[v].kernel.parent is not None for v in bits(part))
-            inline = fitted and self.strategy == "auto"
-            if inline and _inline_is_exact(derivation, kernel, part, last):
+            if (
+                fitted
+                and self.strategy == "auto"
+                and _inline_is_exact(derivation, kernel, part, last)
+                and self._decided((kernel, part), "inline", "distil") == "inline"
+            ):
                 draws[next(bits(part))] = self._inline(derivation, kernel, part, last)
             else:
                 draws |= {v: [self._visible(by_variable[v], derivation)] for v in bits(part)}
@@ -160,7 +194,7 @@ class Lowering:
             Draw(
                 (slot(factor.variable),),
                 self.model(factor, derivation),
-                tuple((order[i], slot(i)) for i in bits(factor.inputs)),
+                tuple((name, slot(i)) for name, i in self._inputs(factor, derivation)),
             )
             for factor in derivation.pool.factors_of(kernel, part | hidden)
         ]
@@ -172,7 +206,9 @@ class Lowering:
         """IDC: clamp the conditions that can be, and train P(y | x, z) where some cannot."""
         graph = derivation.graph
         weighed = self._weighed_query(derivation)
-        if weighed is not None and (not weighed or self._reweights(weighed, derivation)):
+        if weighed is not None and (
+            not weighed or self._reweights(derivation, weighed, derivation)
+        ):
             models = tuple(self.model(f, derivation, propensity=True) for f in weighed)
             data = self.add(Reweight(self.rows, models)) if models else self.rows
             outcomes = graph.names(derivation.outcomes)

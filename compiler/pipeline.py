@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from causalc.compiler.answer import Estimand
+from causalc.compiler.choose import on_common_graph, together, ways_of
+from causalc.compiler.cost import Ledger
 from causalc.compiler.graph import Graph
-from causalc.compiler.lower import Lowering
+from causalc.compiler.lower import Decisions, Lowering, Routes
 from causalc.compiler.passes import PASSES
 from causalc.compiler.plan import Fit, Plan, verify
 from causalc.compiler.view import Spec, View
 from causalc.compiler.view import make as view_of
 from causalc.errors import CausalcError
 
-DISCRETE = frozenset({"binary", "categorical", "ordinal"})
-COSTS = {"image": 10, "text": 10}
 STRATEGIES = ("auto", "generate", "reweight")
 
 
@@ -68,11 +68,20 @@ def compile_estimands(
     schema = schema or {}
     kinds = {name: spec.name for name, spec in schema.items() if spec is not None}
     left_out = frozenset(skip)
+    ledger = ledger_of(kinds, models or {})
 
-    def make(chosen: Sequence[Estimand]) -> Plan:
-        return plan_of(dict(zip(estimands, chosen, strict=False)), graph, strategy, kinds, left_out)
+    def lower(estimand: Estimand, routes: Routes) -> tuple[Plan, Decisions]:
+        return lowered(estimand, graph, strategy, kinds, routes, left_out)
 
-    plan, chosen = _chosen(make, estimands, kinds)
+    shared = on_common_graph(tuple(estimands.values()))
+    ways = [ways_of(e, lower, ledger, s) for e, s in zip(estimands.values(), shared, strict=True)]
+    taken = together(ways)
+    chosen = {name: way.estimand for name, way in zip(estimands, taken, strict=True)}
+    if len(taken) == 1:
+        plan = named(taken[0].plan, next(iter(chosen)))
+    else:
+        routes = {key: route for way in taken for key, route in way.routes.items()}
+        plan = plan_of(chosen, graph, strategy, kinds, left_out, routes)
     verify(plan)
     specs = _specs_of(plan, models or {})
     return Compiled(graph, schema, chosen, plan, strategy, specs, title)
@@ -92,64 +101,61 @@ def _specs_of(plan: Plan, models: Mapping[str, Spec]) -> dict[int, Spec]:
     return {number: spec for number, spec in found.items() if spec is not None}
 
 
+def ledger_of(kinds: Mapping[str, str], models: Mapping[str, Spec]) -> Ledger:
+    """Prices, where a model that is trained already costs nothing wherever it serves."""
+    given = {name: spec for name, spec in models.items() if spec.name == "pretrained"}
+    if not given:
+        return Ledger(kinds)
+    from causalc.compiler.pretrained import bound  # few scripts need it
+
+    def free(plan: Plan, fit: Fit) -> bool:
+        spec = given.get(fit.targets[0])
+        return spec is not None and bound(spec, plan, fit) is not None
+
+    return Ledger(kinds, free)
+
+
 def plan_of(
     estimands: Mapping[str, Estimand],
     graph: Graph,
     strategy: str,
     kinds: Mapping[str, str],
     skip: frozenset[str] = frozenset(),
+    routes: Routes | None = None,
 ) -> Plan:
     """The plan that answers these queries by these very estimands, passes run but those in ``skip``."""
-    lowering = Lowering(graph, strategy, kinds)
+    lowering = Lowering(graph, strategy, kinds, routes or {})
+    return _planned(lowering, estimands, skip)
+
+
+def lowered(
+    estimand: Estimand,
+    graph: Graph,
+    strategy: str,
+    kinds: Mapping[str, str],
+    routes: Routes,
+    skip: frozenset[str] = frozenset(),
+) -> tuple[Plan, Decisions]:
+    """One query's plan by this estimand and these routes, and the decisions that were open on the way."""
+    lowering = Lowering(graph, strategy, kinds, routes)
+    return _planned(lowering, {"query": estimand}, skip), lowering.decisions
+
+
+def _planned(lowering: Lowering, estimands: Mapping[str, Estimand], skip: frozenset[str]) -> Plan:
     networks = [
         lowering.network(n, e.question, e.derivation, e.regime) for n, e in estimands.items()
     ]
     plan = Plan(tuple(lowering.operations), tuple(networks))
     for name, step in PASSES:
         if name not in skip:
-            plan = step(plan, graph)
+            plan = step(plan, lowering.graph)
     return plan
 
 
-def _chosen(
-    make: Callable[[Sequence[Estimand]], Plan],
-    estimands: Mapping[str, Estimand],
-    kinds: Mapping[str, str],
-) -> tuple[Plan, dict[str, Estimand]]:
-    """Lower all queries, each by one of its estimands, so that the plan costs least.
-
-    Tried are the long way for all, the short way for all, smaller graphs for all, and for each query in
-    turn what is best on top of those before it. Ties go to the first.
-    """
-    ways = [e.alternatives() for e in estimands.values()]
-    tried = [list(choice) for choice in zip(*ways, strict=True)]
-    if len(ways) > 1:
-        greedy: list[Estimand] = []
-        for way in ways:
-            options = list(dict.fromkeys(way))
-            costs = [cost(make([*greedy, e]), kinds) for e in options] if options[1:] else [0]
-            greedy.append(options[costs.index(min(costs))])
-        tried.append(greedy)
-    tried = [choice for i, choice in enumerate(tried) if choice not in tried[:i]]
-    plans = [make(choice) for choice in tried]
-    totals = [cost(plan, kinds) for plan in plans]
-    best = totals.index(min(totals))
-    return plans[best], dict(zip(estimands, tried[best], strict=True))
-
-
-def cost(plan: Plan, kinds: Mapping[str, str]) -> int:
-    """What the models of a plan cost to train, in units of one network for a number.
-
-    A table of counts is free, and the more of them the better: each conditional is then estimated from
-    more rows. Images and texts are ten times a number.
-    """
-    total = 0
-    for i in plan.models:
-        fit = plan.operations[i]
-        assert isinstance(fit, Fit)
-        if any(kinds.get(name) not in DISCRETE for name in (*fit.targets, *fit.inputs)):
-            total += max(COSTS.get(kinds.get(name, ""), 1) for name in fit.targets)
-    return total
+def named(plan: Plan, name: str) -> Plan:
+    """The plan of one query, under another name."""
+    (network,) = plan.networks
+    return replace(plan, networks=(replace(network, name=name),))
 
 
 def _edges(graph: Graph) -> str:

@@ -250,6 +250,26 @@ def _alike(case: Case, plain: Case, hedge: Hedge, world: World) -> str | None:
     return f"its two models differ by {gap:.1g} only"
 
 
+def prove_script(cases: Sequence[Case], world: World, strategy: str = "auto") -> Result:
+    """Compile queries of one graph as one program, with what they share, and compare every answer."""
+    estimands = {
+        f"q{i}": causalc.identify(_parsed(case.query()), world.compiled)
+        for i, case in enumerate(cases)
+    }
+    result = Result(cases[0], world.seed, True)
+    try:
+        program = causalc.Program(compile_estimands(estimands, world.compiled, strategy=strategy))
+    except Exception as error:
+        return replace(result, failure=f"a script raised {type(error).__name__}: {error}")
+    for name, case in zip(estimands, cases, strict=True):
+        if not result.failure:
+            result = replace(result, case=case)
+            way = f"a script of {len(cases)} queries"
+            compute = lambda name=name: program.exact(world.joint, name)  # noqa: E731
+            result = _compare(result, way, compute, world)
+    return result
+
+
 def prove_policy(rng: np.random.Generator) -> tuple[float | None, str | None]:
     """The worst error of a random query under policies (None: refused), and what is wrong."""
     query, graph = policy_query(rng)
