@@ -74,11 +74,11 @@ def common(graph: Graph, queries: Sequence[Sets]) -> Graph:
     for sets in queries:
         for part in sets:
             asked |= part
-    named = [tuple(graph.names(part) for part in sets) for sets in queries]
+    named = [(graph.names(y), graph.names(x), graph.names(z)) for y, x, z in queries]
 
     def kernels(on: Graph) -> list[int]:
         """How many kernels each query needs; raises ``NotIdentifiable``."""
-        found = (identify(on, *map(on.mask, parts), see=False) for parts in named)
+        found = (identify(on, on.mask(y), on.mask(x), on.mask(z), see=False) for y, x, z in named)
         return [len(derivation.pool.kernels) for derivation in found]
 
     kept = _project(graph, graph.ancestors(asked, graph.all))
