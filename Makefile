@@ -46,4 +46,9 @@ prove: $(STAMP) ## the long proof: every query of up to 4 variables, 200,000 ran
 	$(BIN)/python benchmarks/prove.py --queries 200000 --min 5 --max 9 --strategies auto --shard $(SHARD)
 	$(BIN)/python benchmarks/prove.py --policies 2000 --shard $(SHARD)
 
-.PHONY: help install demo test fast gpu check golden prove
+cluster: $(STAMP) ## install Ray and run what needs it: two nodes, a worker killed
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cluster]"
+	$(BIN)/python -m pytest -q tests/test_executors.py -k cluster
+	$(BIN)/python benchmarks/cluster.py --kill
+
+.PHONY: cluster help install demo test fast gpu check golden prove

@@ -295,3 +295,11 @@ def test_without_ray_the_remedy_is_named(monkeypatch) -> None:
 def test_one_module_alone_imports_ray_and_when_it_is_asked_for() -> None:
     found = [path.name for path in ROOT.glob("runtime/**/*.py") if "import ray" in path.read_text()]
     assert found == ["cluster.py"] and "\nimport ray" not in Path(cluster.__file__).read_text()
+
+
+@pytest.mark.slow
+def test_a_cluster_of_two_nodes_comes_to_the_same_bytes_though_a_worker_is_killed() -> None:
+    pytest.importorskip("ray", reason="Ray is an extra: `make cluster` installs it and runs this")
+    command = [sys.executable, str(ROOT / "benchmarks" / "cluster.py"), "--kill", "--steps", "200"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and "same bytes as in process: True" in done.stdout, done.stderr

@@ -1,6 +1,6 @@
 """A table larger than memory: trained from and sampled to parquet, peak resident memory of each.
 
-    python benchmarks/large.py --rows 50000000 --folder /tmp/large    about 2.5 GB of disk, deleted at the end
+    python benchmarks/fifty_million.py --rows 50000000 --folder /tmp/large    about 2.5 GB of disk, deleted at the end
 
 Ten columns: X a treatment, Y an outcome, Z0 to Z7 what confounds them, half of them numbers. Each step is
 a process of its own, and its peak the largest resident set that the system saw of it. ``train`` fits
