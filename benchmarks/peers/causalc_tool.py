@@ -37,7 +37,8 @@ def compile_program(query: Query, estimand: Estimand) -> str:
 
 
 def formula(query: Query, estimand: Estimand) -> Formula:
-    names = estimand.graph.names
+    shown = estimand.shortest()
+    names = shown.graph.names
 
     def show(node: Any) -> Formula:
         match node:
@@ -51,9 +52,9 @@ def formula(query: Query, estimand: Estimand) -> Formula:
                 return ["ratio", show(top), show(bottom)]
         raise TypeError(type(node).__name__)
 
-    return show(estimand.root)
+    return show(shown.root)
 
 
 if __name__ == "__main__":
     stages = {"graph": build, "verdict": decide, "estimand": derive, "program": compile_program}
-    serve(Tool("causalc", stages, formula=formula, text=lambda query, e: e.latex()))
+    serve(Tool("causalc", stages, formula=formula, text=lambda query, e: e.shortest().latex()))
