@@ -33,6 +33,7 @@ svg.cg text.start{text-anchor:start}svg.cg text.end{text-anchor:end}
 svg.cg circle.a{fill-opacity:.5;stroke:none}
 svg.cg circle.best{fill:var(--a);stroke:var(--bg);stroke-width:1.5}
 svg.cg circle.b{stroke-width:1.2;stroke-dasharray:none}
+ul.texts{margin:0;padding-left:1.2em}ul.texts li{margin-bottom:.4em}
 """
 
 

@@ -17,6 +17,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from causalc import report_text
 from causalc.errors import CausalcError
 from causalc.runtime import bounds, specs
 from causalc.runtime import schema as s
@@ -410,3 +411,19 @@ def test_a_folder_that_is_no_encoder_is_refused(tmp_path: Path) -> None:
         load({"R": SAID}, schema)
     with pytest.raises(CausalcError, match="takes no encoder"):
         s.Kind("real", encoder=s.TextEncoder("x"))
+
+
+# ---- what a report shows of texts
+
+
+def test_a_report_shows_texts_as_text_and_the_words_that_differ() -> None:
+    columns = load({"R": [*SAID[:3], "<b>&"] * 10}, s.Schema({"R": s.text(8)}))
+    kind, codes = columns.schema["R"], columns["R"]
+    drawn, rows, words = report_text.pictures("R", kind, codes, codes[::2])
+    assert "<li>&lt;b&gt;&amp;</li>" in drawn.body and "<b>" not in drawn.body
+    assert "&lt;b&gt;" not in rows.body  # every second row has it never
+    assert "left" in words.body and " pleural 75.0%" in words.body
+    assert report_text.gaps(codes[:4], kind, SAID[0]).tolist() == [0, 3, 3, 6]
+    ((_, mine, _, _),) = report_text.compared("R", codes, codes)
+    assert mine.startswith("3.5 ±")
+    assert report_text.codes_of(["no " * 20], kind).shape == (1, 8)
