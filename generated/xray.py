@@ -62,7 +62,7 @@ def train(data: Any, **options: Any) -> runtime.Models:
         ["R"],
         given=["E", "A", "L"],
         on=observed,
-        model=runtime.transformer(steps=500),
+        model=runtime.transformer(steps=400),
     )
 
     return run.finish({
