@@ -172,8 +172,8 @@ class Estimand:
         return long, self, smaller, self._reordered(sets)
 
     def _reordered(self, sets: tuple[int, int, int]) -> Estimand:
-        turned = unmoved_first(self.graph, sets[1])
-        if turned is self.graph:
+        turned = unmoved_first(self.graph, sets[1], sets[0] | sets[1] | sets[2])
+        if turned is None:
             return self
         again = self.question.sets(turned)
         found = identify(turned, *again, self.question.text)

@@ -48,21 +48,33 @@ def without(graph: Graph, name: str, query: Sequence[tuple[str, ...]]) -> Deriva
         return None
 
 
-def unmoved_first(graph: Graph, do: int) -> Graph:
-    """The graph in a causal order in which all that ``do`` does not move comes first, itself if that is its order.
+def unmoved_first(graph: Graph, do: int, asked: int) -> Graph | None:
+    """The ancestors of ``asked`` in a causal order in which all that ``do`` does not move comes first.
 
     Any causal order is right. In this one the rows that are drawn as they are come before what has to be modelled,
-    and are conditioned on instead of being modelled given what follows.
+    and are conditioned on instead of being modelled given what follows. None where that is their order already, or
+    where they are more than ``MOST``.
     """
-    moved = todo = do
-    while todo:
-        new = graph.children[todo.bit_length() - 1] & ~moved
-        todo = todo ^ (1 << todo.bit_length() - 1) | new
-        moved |= new
-    order = (*graph.names(graph.all & ~moved), *graph.names(moved))
-    if order == graph.order:
-        return graph
-    return Graph.from_edges(order, graph.directed, graph.bidirected)
+    relevant = graph.ancestors(asked, graph.all)
+    if relevant.bit_count() > MOST:
+        return None
+    moved = 0
+    for v in bits(relevant):
+        if do >> v & 1 or graph.parents[v] & moved:
+            moved |= 1 << v
+    still = relevant & ~moved
+    if not moved or still < moved & -moved:
+        return None
+    order = (*graph.names(still), *graph.names(moved))
+    names = graph.order
+    directed = [(names[p], names[v]) for v in bits(relevant) for p in bits(graph.parents[v])]
+    both = [
+        (names[v], names[s])
+        for v in bits(relevant)
+        for s in bits(graph.siblings[v] & relevant)
+        if v < s
+    ]
+    return Graph.from_edges(order, directed, both)
 
 
 def common(graph: Graph, queries: Sequence[Sets]) -> Graph:

@@ -16,6 +16,7 @@ from causalc.compiler.view import Spec, View
 from causalc.compiler.view import make as view_of
 from causalc.errors import CausalcError
 
+LARGE = 200  # variables; the comments of a program show the whole of a smaller graph
 STRATEGIES = ("auto", "generate", "reweight")
 
 
@@ -39,7 +40,7 @@ class Compiled:
         texts = [str(e) for e in self.estimands.values()]
         asked = "; ".join(e.question.text for e in self.estimands.values())
         title = self.title or f"Sample from {asked}."
-        graph = f"Graph: {_edges(self.graph)}"
+        graph = f"Graph: {_edges(_shown(self.graph, self.estimands))}"
         return view_of(self.plan, self.schema, self.models, texts, title, graph, __version__)
 
     @property
@@ -156,6 +157,22 @@ def named(plan: Plan, name: str) -> Plan:
     """The plan of one query, under another name."""
     (network,) = plan.networks
     return replace(plan, networks=(replace(network, name=name),))
+
+
+def _shown(graph: Graph, estimands: Mapping[str, Estimand]) -> Graph:
+    """The graph, or of a large one what bears on the queries: the ancestors of all they name."""
+    if len(graph.order) <= LARGE:
+        return graph
+    asked = 0
+    for estimand in estimands.values():
+        for part in estimand.question.sets(graph):
+            asked |= part
+    kept = set(graph.names(graph.ancestors(asked, graph.all)))
+    directed, both = (
+        [(a, b) for a, b in edges if a in kept and b in kept]
+        for edges in (graph.directed, graph.bidirected)
+    )
+    return Graph.from_edges((v for v in graph.order if v in kept), directed, both)
 
 
 def _edges(graph: Graph) -> str:

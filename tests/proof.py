@@ -181,7 +181,7 @@ def _prove_program(
     made = (compiled.plan, tuple(schema.items()))
     if len(_loaded) > MOST_LOADED:
         _loaded.clear()
-    program = causalc.Program(compiled, [_loaded[made]] if made in _loaded else [])
+    program = causalc.Program(compiled, _module=[_loaded[made]] if made in _loaded else [])
     result = _compare(result, strategy, lambda: program.exact(world.joint), world)
     if not result.failure:
         _loaded[made] = program.module

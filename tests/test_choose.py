@@ -23,6 +23,7 @@ from causalc.compiler.cost import Ledger
 from causalc.compiler.pipeline import Compiled, compile_estimands, lowered
 from causalc.compiler.plan import Fit, Generate, Observed, Reweight
 from causalc.compiler.view import Spec
+from causalc.verify import verify
 
 ROOT = Path(__file__).parent.parent
 NAPKIN = "W1 -> W2 -> X -> Y; W1 <-> X; W1 <-> Y"
@@ -121,6 +122,29 @@ def test_a_pretrained_model_costs_nothing_where_it_serves() -> None:
     without = Ledger(kinds, lambda plan, fit: fit.targets == ("M",))
     saved = [item.price for item in whole.items(plan) if item.what.startswith("P(M")]
     assert without.cost(plan) == pytest.approx(whole.cost(plan) - sum(saved))
+
+
+def test_what_is_verified_is_the_text_of_the_program() -> None:
+    """One name in the emitted text swapped for another: ``causalc verify`` finds it."""
+    program = causalc.compile("P(Y | do(X))", "Z -> X -> Y; Z -> Y")
+    assert verify(program, "query", 3, 0) < 1e-9
+    old, new = '{"Z": Z, "X": X_set}', '{"Z": X_set, "X": Z}'
+    assert program.source.count(old) == 1, program.source
+    module = ModuleType("tampered")
+    exec(compile(program.source.replace(old, new), "tampered", "exec"), module.__dict__)
+    with pytest.raises(causalc.CausalcError, match="the compiled program is off by"):
+        verify(causalc.Program(program.compiled, _module=[module]), "query", 3, 0)
+
+
+def test_a_local_query_of_a_large_graph_has_the_program_of_its_part() -> None:
+    """3,000 variables below and beside the front door change neither plan nor text."""
+    small = causalc.Graph.parse("X -> M -> Y; X <-> Y")
+    names = [f"V{i}" for i in range(3000)]
+    below = [("Y", "V0"), *((names[i // 2], names[i]) for i in range(1, 3000))]
+    edges = [*small.directed, *below]
+    large = causalc.Graph.from_edges([*small.nodes, *names], edges, small.bidirected)
+    texts = [causalc.compile("P(Y | do(X))", graph).source for graph in (small, large)]
+    assert texts[0] == texts[1]
 
 
 # ---- several queries
