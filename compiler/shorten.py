@@ -10,6 +10,7 @@ variable may have been of no use from the start: the query is answered as well i
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import permutations
 
 from causalc.compiler.algebra import Builder
 from causalc.compiler.eliminate import without
@@ -56,14 +57,19 @@ def shortest(
 
 def shortened(root: Node, graph: Graph) -> Node:
     """An expression of the same value, with fewer conditions and sums where the graph allows it."""
-    return Shortening(graph).of(root)
+    short = Shortening(graph).of(root)
+    return min(short, Shortening(graph, pairs=True).of(short), key=length)
 
 
 @dataclass(slots=True)
 class Shortening:
-    """Rewrites expressions of one graph from the inside out."""
+    """Rewrites expressions of one graph from the inside out; ``pairs`` also joins probabilities in products.
+
+    Such pairs come last, since what is joined no longer vanishes from a sum by itself.
+    """
 
     graph: Graph
+    pairs: bool = False
     builder: Builder = field(default_factory=Builder)
 
     def of(self, root: Node) -> Node:
@@ -75,7 +81,8 @@ class Shortening:
                 case Prob(children=children, given=given):
                     done[node] = self.prob(children, given)
                 case Product(factors=factors):
-                    done[node] = builder.product([done[f] for f in factors])
+                    made = builder.product([done[f] for f in factors])
+                    done[node] = self.paired(made) if self.pairs else made
                 case Ratio(numerator=top, denominator=bottom):
                     done[node] = min(
                         builder.ratio(done[top], done[bottom]),
@@ -100,6 +107,27 @@ class Shortening:
                 break
             given &= by_tail | by_head
         return given
+
+    def paired(self, node: Node) -> Node:
+        """A product in which two probabilities are written as one where that is shorter."""
+        while isinstance(node, Product) and (made := self._paired(node)) is not None:
+            node = made
+        return node
+
+    def _paired(self, node: Product) -> Node | None:
+        """A product with one probability less: P(a | s) P(b | t) as P(a, b | s, t), where separation allows it."""
+        probs = [f for f in node.factors if isinstance(f, Prob)]
+        for one, other in permutations(probs, 2):
+            if one.children & (other.children | other.given):
+                continue
+            joined = self._join(other.children, other.given, [one])
+            if joined is None:
+                continue
+            whole = self.prob(*joined)
+            if length(whole) < length(one) + length(other):
+                rest = [f for f in node.factors if f not in (one, other)]
+                return self.builder.product([*rest, whole])
+        return None
 
     def sum(self, bound: int, body: Node) -> Node:
         """The sum, variables joined away one after the other."""
