@@ -37,6 +37,10 @@ check: $(STAMP) ## lint, layout, types, and that generated/ is what the compiler
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_generated.py -k "committed_programs_are or gallery"
 
+docs: $(STAMP) ## the site, in target/site
+	$(BIN)/python docs/site.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 golden: $(STAMP) ## accept the present output as the committed one
 	$(BIN)/python -m pytest -q --update-golden
 
@@ -51,4 +55,4 @@ cluster: $(STAMP) ## install Ray and run what needs it: two nodes, a worker kill
 	$(BIN)/python -m pytest -q tests/test_executors.py -k cluster
 	$(BIN)/python benchmarks/cluster.py --kill
 
-.PHONY: cluster help install demo test fast gpu check golden prove
+.PHONY: cluster docs help install demo test fast gpu check golden prove

@@ -60,6 +60,9 @@ def compile(
 
     ``schema`` maps variables to kinds; without it kinds are inferred from the data. ``strategy`` is the route
     of step 7: "auto", "generate" or "reweight".
+
+    Raises ``NotIdentifiable`` (with ``.hedge``), or another ``CausalcError`` where query, graph, kinds and
+    strategy do not fit.
     """
     estimand = solve(_question(query), _graph(graph))
     compiled = compile_estimands(
@@ -71,7 +74,8 @@ def compile(
 def load(folder: str | Path, callables: Mapping[str, Callable[..., Any]] | None = None) -> Sampler:
     """Load a saved sampler. The program is compiled again from the saved query: nothing in the folder is run.
 
-    ``callables`` are the functions that ``pretrained(callable = ...)`` names.
+    ``callables`` are the functions that ``pretrained(callable = ...)`` names. Raises ``CausalcError`` where the
+    folder is no saved sampler, or any file of it was changed.
     """
     from causalc.runtime.fitted import Models
     from causalc.runtime.seal import read_json

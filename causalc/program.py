@@ -15,6 +15,8 @@ from causalc.compiler.plan import Plan
 from causalc.errors import CausalcError
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from causalc.table import Fill, Table
 
 
@@ -71,7 +73,9 @@ class Program:
     def exact(self, joint: Table, query: str | None = None) -> Table:
         """Run the program on an exact joint table over all observed variables.
 
-        Returns a table over the free do and condition variables, then the outcomes; each slice sums to 1.
+        Returns a table over the free do and condition variables, then the outcomes; each slice sums to 1 (float64,
+        one axis a variable). Raises ``CausalcError`` where the joint does not determine the answer: a condition
+        that it needs has no mass.
         """
         from causalc.runtime import FREE
         from causalc.table import Table, determined
@@ -94,6 +98,8 @@ class Program:
         Options: ``store`` (folder), ``seed``, ``device``, ``budget`` (seconds), ``progress``; ``callables``, the
         functions that ``pretrained(callable = ...)`` names; ``jobs`` (stages at a time, on processes of this machine)
         or ``executor`` ("ray": on a cluster).
+
+        Raises ``CausalcError`` for data that do not fit the program's kinds and for options out of range.
         """
         from causalc.runtime.executors import execute
 
@@ -113,17 +119,38 @@ class Sampler:
     models: Any = field(repr=False)
     folder: Path | None = None  # where it was loaded from
 
-    def sample(self, n: int, query: str | None = None, seed: int = 0, **values: Any) -> Any:
+    def sample(self, n: int, query: str | None = None, seed: int = 0, **values: Any) -> DataFrame:
         """Draw ``n`` rows as a data frame; do and condition variables are set by name (scalar or length n).
 
-        Raises ``CausalcError`` for a variable that is missing, unknown or out of range.
+        One column an outcome: labels for codes, numbers, and one array a row for vectors ``(d,)`` and images
+        ``(h, w, channels)``. ``query`` is the first of the program by default. A row depends on ``seed`` and its
+        number alone. Raises ``CausalcError`` for a variable that is missing, unknown or out of range.
+        """
+        options = {k: values.pop(k) for k in self._options(query) if k in values}
+        return self.drawn(n, values, query=query, seed=seed, **options)
+
+    def _options(self, query: str | None) -> tuple[str, ...]:
+        """What ``sample`` takes beside inputs, where no input has that name."""
+        parameters = self.program.module.QUERIES[self.query_name(query)].parameters
+        return tuple(k for k in ("batch_size", "first") if k not in parameters)
+
+    def drawn(
+        self,
+        n: int,
+        values: Mapping[str, Any],
+        *,
+        query: str | None = None,
+        seed: int = 0,
+        **options: Any,
+    ) -> DataFrame:
+        """``sample`` with the inputs as a mapping, whatever their names.
+
+        Options: ``batch_size``, and ``first``, the number of the first row: a large draw is the draws of its
+        parts. Raises ``CausalcError`` as ``sample`` does.
         """
         queries = self.program.module.QUERIES
         name = self.query_name(query)
         parameters = queries[name].parameters
-        options = {
-            k: values.pop(k) for k in ("batch_size", "first") if k in values and k not in parameters
-        }
         question = self.program.estimands[name].question
         for variable in values:
             if variable not in parameters:
@@ -138,7 +165,8 @@ class Sampler:
                 )
         given = {parameters[v]: value for v, value in values.items()}
         try:
-            return queries[name].sample(self.models, n, seed=seed, **given, **options)
+            frame: DataFrame = queries[name].sample(self.models, n, seed=seed, **given, **options)
+            return frame
         except CausalcError:
             raise
         except Exception as error:

@@ -97,7 +97,9 @@ def grammar() -> str:
     for line in lines:
         if line.startswith("//"):
             flush()
-            page.append(line.lstrip("/ ").strip())
+            said = line.lstrip("/ ").strip()
+            heading = said.startswith("----")
+            page.extend(["", f"## {said.strip('- ').capitalize()}", ""] if heading else [said])
         elif line.strip() or code:
             if not code:
                 page.append("")
@@ -109,12 +111,12 @@ def grammar() -> str:
 # ---- textbook graphs
 
 
-def textbook(folder: Path) -> None:
-    """A page for each graph of tests/data/textbook.json, and their index."""
+def textbook(folder: Path, some: int | None = None) -> None:
+    """A page for each graph of tests/data/textbook.json (the first ``some`` of them), and their index."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = json.loads((ROOT / "tests" / "data" / "textbook.json").read_text(encoding="utf-8"))
     rows = ["# Textbook graphs", "", "| graph | query | answer |", "|---|---|---|"]
-    for entry in entries:
+    for entry in entries[:some]:
         slug = re.sub(r"[^a-z0-9]+", "-", entry["id"].lower()).strip("-")
         title, query, verdict, text = _worked(entry, slug, folder)
         (folder / f"{slug}.md").write_text(text, encoding="utf-8")
@@ -226,11 +228,16 @@ def _signature(value: Any) -> str:
         text = str(inspect.signature(value))
     except (TypeError, ValueError):
         return ""
-    return text.replace("self, ", "").replace("(self)", "()").replace("'", "")
+    return (
+        text.replace("self, ", "").replace("(self)", "()").replace("(cls, ", "(").replace("'", "")
+    )
 
 
 def _prose(doc: str) -> str:
-    return re.sub(r"``(.+?)``", r"`\1`", doc)
+    text = re.sub(r"``(.+?)``", r"`\1`", doc)
+    return re.sub(
+        r"(?m)(?:^>>> .*\n?)(?:^.+\n?)*", lambda m: f"```pycon\n{m[0].rstrip()}\n```\n", text
+    )
 
 
 def main() -> None:

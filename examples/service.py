@@ -78,7 +78,9 @@ class Service(ThreadingHTTPServer):
         outcomes = self.sampler.program.estimands[query].question.outcomes
         width = sum(self.sampler.models.schema.kind(name).width for name in outcomes)
         if n * width > MOST_NUMBERS:
-            raise Refused(400, f"{n} rows of {width} numbers are too many: at most {MOST_NUMBERS // width}")
+            raise Refused(
+                400, f"{n} rows of {width} numbers are too many: at most {MOST_NUMBERS // width}"
+            )
 
 
 def _plain(value: Any) -> Any:

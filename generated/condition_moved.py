@@ -35,7 +35,7 @@ def sample(
     X: runtime.Input,
     Z: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(Y | do(X), Z)."""
     draw = runtime.sampling(models, n, **options)
     X_set = draw.input("X", X)

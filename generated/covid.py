@@ -46,7 +46,7 @@ def sample_effect(
     *,
     C: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(N | do(C))."""
     draw = runtime.sampling(models, n, **options)
     C_set = draw.input("C", C)
@@ -62,7 +62,7 @@ def sample_picture(
     *,
     C: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(X, N | do(C))."""
     draw = runtime.sampling(models, n, **options)
     C_set = draw.input("C", C)

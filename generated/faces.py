@@ -73,7 +73,7 @@ def sample_effect(
     *,
     Male: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(I2 | do(Male))."""
     draw = runtime.sampling(models, n, **options)
     Male_set = draw.input("Male", Male)
@@ -89,7 +89,7 @@ def sample_among(
     Male: runtime.Input,
     Young: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(I2 | do(Male), Young)."""
     draw = runtime.sampling(models, n, **options)
     Male_set = draw.input("Male", Male)

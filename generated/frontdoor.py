@@ -40,7 +40,7 @@ def sample(
     *,
     X: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(Y | do(X))."""
     draw = runtime.sampling(models, n, **options)
     X_set = draw.input("X", X)

@@ -74,7 +74,7 @@ def sample_effect(
     *,
     treat: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(re78 | do(treat))."""
     draw = runtime.sampling(models, n, **options)
     treat_set = draw.input("treat", treat)
@@ -97,7 +97,7 @@ def sample_person(
     re74: runtime.Input,
     re75: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(re78 | do(treat), age, educ, black, hisp, marr, nodegree, re74, re75)."""
     draw = runtime.sampling(models, n, **options)
     treat_set = draw.input("treat", treat)

@@ -47,7 +47,7 @@ def sample(
     B: runtime.Input,
     D: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(E | do(A, B, D))."""
     draw = runtime.sampling(models, n, **options)
     A_set = draw.input("A", A)

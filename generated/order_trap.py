@@ -45,7 +45,7 @@ def sample(
     *,
     B: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(D | do(B))."""
     draw = runtime.sampling(models, n, **options)
     B_set = draw.input("B", B)

@@ -50,7 +50,7 @@ def sample_response(
     *,
     Mek: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(Akt | do(Mek))."""
     draw = runtime.sampling(models, n, **options)
     Mek_set = draw.input("Mek", Mek)
@@ -66,7 +66,7 @@ def sample_high(
     *,
     Mek: runtime.Input = "HIGH",
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(Akt | do(Mek = "HIGH"))."""
     draw = runtime.sampling(models, n, **options)
     Mek_set = draw.input("Mek", Mek)
@@ -83,7 +83,7 @@ def sample_context(
     Mek: runtime.Input = "HIGH",
     PKA: runtime.Input = "LOW",
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(Akt | do(Mek = "HIGH"), PKA = "LOW")."""
     draw = runtime.sampling(models, n, **options)
     Mek_set = draw.input("Mek", Mek)

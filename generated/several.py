@@ -61,7 +61,7 @@ def sample_effect(
     *,
     X: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(Y | do(X))."""
     draw = runtime.sampling(models, n, **options)
     X_set = draw.input("X", X)
@@ -77,7 +77,7 @@ def sample_mediator(
     *,
     X: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(M | do(X))."""
     draw = runtime.sampling(models, n, **options)
     X_set = draw.input("X", X)
@@ -91,7 +91,7 @@ def sample_both(
     *,
     X: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(Y, M | do(X))."""
     draw = runtime.sampling(models, n, **options)
     X_set = draw.input("X", X)
@@ -108,7 +108,7 @@ def sample_stratum(
     X: runtime.Input,
     Z: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(Y | do(X), Z)."""
     draw = runtime.sampling(models, n, **options)
     X_set = draw.input("X", X)
@@ -126,7 +126,7 @@ def sample_plain(
     X: runtime.Input,
     Z: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(Y | X, Z)."""
     draw = runtime.sampling(models, n, **options)
     X_set = draw.input("X", X)

@@ -38,7 +38,7 @@ def sample(
     *,
     V3: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(V4 | do(V3))."""
     draw = runtime.sampling(models, n, **options)
     V3_set = draw.input("V3", V3)

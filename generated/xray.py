@@ -81,7 +81,7 @@ def sample_effect(
     *,
     R: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(N, E, A, L, X | do(R))."""
     draw = runtime.sampling(models, n, **options)
     R_set = draw.input("R", R)
@@ -101,7 +101,7 @@ def sample_report(
     A: runtime.Input,
     L: runtime.Input,
     **options: Any,
-) -> Any:
+) -> runtime.Frame:
     """Draw ``n`` rows from P(R | E, A, L)."""
     draw = runtime.sampling(models, n, **options)
     E_set = draw.input("E", E)

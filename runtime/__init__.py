@@ -12,7 +12,18 @@ if TYPE_CHECKING:
     from causalc import policy
     from causalc.runtime.command import main
     from causalc.runtime.image_files import folder
-    from causalc.runtime.program import FREE, Draw, Input, Models, Query, Row, Run, sampling, start
+    from causalc.runtime.program import (
+        FREE,
+        Draw,
+        Frame,
+        Input,
+        Models,
+        Query,
+        Row,
+        Run,
+        sampling,
+        start,
+    )
     from causalc.runtime.schema import (
         Schema,
         binary,
@@ -38,7 +49,18 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "program": ("FREE", "Draw", "Input", "Models", "Query", "Row", "Run", "sampling", "start"),
+    "program": (
+        "FREE",
+        "Draw",
+        "Frame",
+        "Input",
+        "Models",
+        "Query",
+        "Row",
+        "Run",
+        "sampling",
+        "start",
+    ),
     "schema": (
         "Schema",
         "binary",
@@ -70,6 +92,7 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "FREE",
     "Draw",
+    "Frame",
     "Input",
     "Models",
     "Query",

@@ -152,8 +152,8 @@ class ExactDraw:
         """The product of all factors, summed down to ``columns``."""
         return contract(self.operands, columns)
 
-    def table(self, columns: Mapping[str, str]) -> Table:
-        """The answer over the free inputs, then the outcomes."""
+    def table(self, columns: Mapping[str, str]) -> Any:
+        """The answer over the free inputs, then the outcomes: a ``Table``, where programs say they give rows."""
         used = {name for _, names in self.operands for name in names}
         inputs = [name for name in (*self.free, *self.fixed) if name in used]
         array = contract(self.operands, [*inputs, *columns.values()])

@@ -9,12 +9,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from causalc.policy import Policy
 from causalc.runtime.schema import Schema
 from causalc.runtime.specs import ModelSpec
 from causalc.table import Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    Frame = DataFrame
+else:  # pandas is loaded by the first draw
+    Frame = Any
 
 Input = Any
 """A value for a do or condition variable: a scalar, an array of length n, or FREE in the exact backend."""
@@ -45,7 +52,7 @@ class Draw(Protocol):
     def policy(self, policy: Policy, inputs: Mapping[str, Any]) -> Any:
         """The column of a variable that a policy sets, given the columns of what it reads."""
 
-    def table(self, columns: Mapping[str, Any]) -> Any:
+    def table(self, columns: Mapping[str, Any]) -> Frame:
         """The outcomes as a data frame, or as a ``Table`` in the exact backend."""
 
 

@@ -1,4 +1,4 @@
-"""A newcomer's first ten minutes: ``init``, a mistake, ``check``, ``run``, and the sampler from Python."""
+"""A newcomer's first ten minutes: ``init``, a mistake, ``check``, ``run``, ``report``, the sampler from Python."""
 
 import subprocess
 import sys
@@ -53,6 +53,11 @@ def test_the_first_ten_minutes(causalc: Command, tmp_path: Path) -> None:
     assert abs(float(answer.split()[1]) - starter.EFFECT) < 0.08
     drawn = (tmp_path / "study" / "smokers.csv").read_text().splitlines()
     assert drawn[0] == "cancer" and len(drawn) == 1001
+
+    reported = causalc("report", "study/first.causal", "--quiet")
+    assert reported.returncode == 0, reported.stderr
+    page = (tmp_path / "target" / "first" / "report.html").read_text(encoding="utf-8")
+    assert "P(cancer | do(smoking))" in page and "<script" not in page
 
     assert causalc("compile", "study/first.causal", "-o", "study").returncode == 0
     use = (

@@ -39,7 +39,8 @@ class _Blocks:
             name: _levels(name, v, self.kinds.kind(name)) if name in self.kinds else [v]
             for name, v in values.items()
         }
-        self.sampler.sample(1, self.query, seed, **{n: v[0] for n, v in self.design.items()})
+        first = {name: levels[0] for name, levels in self.design.items()}
+        self.sampler.drawn(1, first, query=self.query, seed=seed)  # mistakes are said now
 
     def rows(self, number: int, most: int | None = None) -> Row:
         """Columns of a block, cut off at ``most`` rows in all: outcomes and what was set, canonical tensors."""
@@ -49,7 +50,7 @@ class _Blocks:
             name: [levels[i % len(levels)] for i in range(first, first + n)]
             for name, levels in self.design.items()
         }
-        frame = self.sampler.sample(n, self.query, self.seed, first=first, **given)
+        frame = self.sampler.drawn(n, given, query=self.query, seed=self.seed, first=first)
         columns = {name: list(frame[name]) for name in self.outcomes} | given
         return {name: _tensor(name, v, self.kinds.kind(name)) for name, v in columns.items()}
 
