@@ -33,6 +33,9 @@ from causalc.runtime.stored import MANY, Order
 _CHECKS = 30  # held-out evaluations a run
 _HELD_OUT = 0.1
 _MOST_HELD_OUT = 3000
+_PRIOR_ROWS = 5000.0
+_TIMED = 20  # steps by which the time of all is judged
+_FOR_STEPS = 0.9  # of a budget; the rest is for held-out checks
 _ON_DEVICE = 4 << 30  # bytes of rows kept on an accelerator
 
 
@@ -106,6 +109,16 @@ def effective(weights: torch.Tensor | None, n: int) -> float:
     return float(n) if weights is None else float(weights.sum() ** 2 / (weights**2).sum())
 
 
+def density_plan(weights: torch.Tensor | None, n: int) -> Plan:
+    """Return the plan of a network that gives a density of numbers, by its effective rows.
+
+    Weights decay as if by a prior worth a fixed number of rows, the same for any ``n``.
+    """
+    rows = effective(weights, n)
+    steps = int(min(3000, max(600, 8 * rows**0.5)))
+    return Plan(steps=steps, lr=5e-3, weight_decay=min(1.0, _PRIOR_ROWS / rows))
+
+
 def train(
     module: nn.Module,
     rows: Tensors,
@@ -128,7 +141,7 @@ def train(
     average = _Average(module, plan.decay)
     optimiser = _optimiser(module, plan, setting)
     watch = _Watch(average.module, _held(rows, held, setting), weights, held, plan, setting, report)
-    training = _Training(module, average, optimiser, batches, generator, watch, report)
+    training = _Training(module, average, optimiser, batches, generator, watch, report, plan.steps)
     call = _call(training, plan, setting, n)
     point = call.found() if call else None
     if point is not None:
@@ -152,30 +165,45 @@ def _steps(
     asked: Callable[[], bool],
 ) -> None:
     """Take the steps that are left. Raises Stopped, with the state kept, once ``asked`` to stop."""
-    watch, report = training.watch, training.report
+    watch = training.watch
     start = time.monotonic() - training.spent
-    every, loss, done = max(1, plan.steps // _CHECKS), training.loss, 0.0
-    while training.step < plan.steps and not watch.stopped:
+    while training.step < training.steps and not watch.stopped:
         training.spent = time.monotonic() - start
-        done = _done(training.step, plan.steps, training.spent, setting.budget)
-        if done >= 1 and training.step:
-            report.findings.append(_budget_line(training.step, plan.steps, setting.budget))
-            break
+        if setting.budget is not None and training.step >= _TIMED and not training.timed:
+            _afford(training, setting.budget)
         if call is not None and (asked() or call.owner.due):
             kept = call.keep(training.state())
             if asked():
-                raise _stopped(training.step, plan.steps, kept)
+                raise _stopped(training.step, training.steps, kept)
         elif call is None and asked():
             raise KeyboardInterrupt
+        done = training.step / training.steps
         for group in training.optimiser.param_groups:
             group["lr"] = plan.lr * _pace(done)
         loss = training.loss = _fitting_step(training, rows, plan, setting)
         training.average.update()
         training.step += 1
-        if training.step % every == 0 or training.step == plan.steps:
+        every = max(1, training.steps // _CHECKS)
+        if training.step % every == 0 or training.step == training.steps:
             watch.check(training.step, loss, done)
     if watch.kept_step == 0:
-        watch.check(training.step, loss, 1.0)
+        watch.check(training.step, training.loss, 1.0)
+
+
+def _afford(training: _Training, budget: float) -> None:
+    """Set how many steps a budget of seconds pays for, once, by the time that the first ones took.
+
+    From here on the steps alone decide: a run that is interrupted goes on to the same weights.
+    """
+    training.timed = True
+    paid = int(budget / (training.spent / training.step) * _FOR_STEPS)
+    most = max(training.step + 1, paid)
+    if most < training.steps:
+        training.report.findings.append(
+            f"the budget of {budget:g} s pays for {most} of {training.steps} steps here; "
+            "raise budget= for all of them, or set steps= to choose."
+        )
+        training.steps = most
 
 
 def _stopped(step: int, steps: int, kept: bool) -> Stopped:
@@ -233,6 +261,8 @@ class _Training:
     generator: torch.Generator
     watch: _Watch
     report: Report
+    steps: int
+    timed: bool = False  # whether a budget has set the steps
     step: int = 0
     spent: float = 0.0  # seconds
     loss: torch.Tensor = field(default_factory=lambda: torch.tensor(math.inf))
@@ -256,6 +286,8 @@ class _Training:
         """The state between two steps."""
         value, tensors = self.result()
         value |= {
+            "steps": self.steps,
+            "timed": self.timed,
             "stale": self.watch.stale,
             "average": self.average.step,
             "batches": self.batches.state(),
@@ -281,6 +313,7 @@ class _Training:
         watch.kept = {k: v.to(watch.kept[k].device) for k, v in kept.items()}
         if point.done:
             return
+        self.steps, self.timed = int(value["steps"]), bool(value["timed"])
         watch.stale, self.average.step = int(value["stale"]), int(value["average"])
         self.batches.restore(value["batches"])
         device = self.generator.device
@@ -290,7 +323,7 @@ class _Training:
         self.generator.set_state(tensors["generator"])
         watch.lowest = tensors["lowest"].to(device) if value["scored"] else None
         whole = self.optimiser.state_dict()
-        count = len(whole["param_groups"][0]["params"])
+        count = sum(len(group["params"]) for group in whole["param_groups"])
         found = {i: _over(f"optimiser.{i}", tensors) for i in range(count)}
         whole["state"] = {i: moments for i, moments in found.items() if moments}
         self.optimiser.load_state_dict(whole)
@@ -307,23 +340,20 @@ def _over(name: str, tensors: Tensors) -> dict[str, torch.Tensor]:
 
 def _optimiser(module: nn.Module, plan: Plan, setting: Setting) -> torch.optim.Optimizer:
     fused = torch.device(setting.device).type in ("cpu", "cuda")
+    matrices = [p for p in module.parameters() if p.ndim >= 2]
+    others = [
+        p for p in module.parameters() if p.ndim < 2
+    ]  # where values lie is no business of a prior
+    groups: list[dict[str, Any]] = [
+        {"params": matrices},
+        {"params": others, "weight_decay": 0.0},
+    ]
     return torch.optim.AdamW(
-        module.parameters(),
+        groups,
         lr=plan.lr,
         betas=(0.9, 0.99),
         weight_decay=plan.weight_decay,
         fused=fused,
-    )
-
-
-def _done(step: int, steps: int, spent: float, budget: float | None) -> float:
-    return max(step / steps, spent / budget if budget else 0.0)
-
-
-def _budget_line(step: int, steps: int, budget: float | None) -> str:
-    return (
-        f"training stopped after {step} of {steps} steps: the budget of {budget:g} s was spent; "
-        "raise budget=, or set steps= for a shorter schedule."
     )
 
 

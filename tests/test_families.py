@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from torch import nn
 
 from causalc.errors import CausalcError
 from causalc.runtime import sampler, schedule, specs
 from causalc.runtime.choose import links
+from causalc.runtime.families.corrected import Correction, borne_out
 from causalc.runtime.families.neural import in_distinct_batches
 from causalc.runtime.families.protocol import Setting, Shape, Tensors
 from causalc.runtime.families.registry import family
@@ -223,6 +225,46 @@ def test_equal_codes_are_evaluated_once() -> None:
     rows["b"] = torch.rand(500, 1, generator=generator)
     in_distinct_batches(lambda batch: function(batch)[:, 0], rows, mixed, 500, torch.device("cpu"))
     assert seen == [21, 500]
+
+
+def test_threads_make_no_difference() -> None:
+    shape = Shape((("y", real()), ("v", vector(2))), INPUTS)
+    rows = rows_of(shape, 3000)
+    fitted = family("diffusion").fit(
+        shape, rows, None, specs.diffusion(steps=3, width=64), Setting(0, "cpu"), Report()
+    )
+    before, drawn = torch.get_num_threads(), []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        drawn.append(fitted.sample(3000, rows, Noise(1, "k", 0, 3000)))
+    torch.set_num_threads(before)
+    for name, values in drawn[0].items():
+        torch.testing.assert_close(values, drawn[1][name], rtol=1e-3, atol=1e-4)
+
+
+class Told(Correction):
+    """A correction that is a known multiple of what it should be, plus noise."""
+
+    def __init__(self, share: float, noise: float) -> None:
+        nn.Module.__init__(self)
+        self.share, self.noise = share, noise
+
+    def errors(self, batch, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        wanted = torch.randn(len(batch["y"]), 2, generator=generator)
+        noise = torch.randn(wanted.shape, generator=generator)
+        return self.share * wanted + self.noise * noise, wanted
+
+
+@pytest.mark.parametrize(
+    ("share", "noise", "best"), [(2.0, 0.0, 0.5), (1.0, 1.0, 0.5), (0.5, 0.0, 1.0), (0.0, 1.0, 0.0)]
+)
+def test_corrections_are_scaled_by_what_held_out_rows_bear_out(
+    share: float, noise: float, best: float
+) -> None:
+    rows = {"y": torch.zeros(4000, 1)}
+    found = borne_out(Told(share, noise), rows, None, torch.arange(4000), Setting(0, "cpu"))
+    # 64,000 numbers: the share is known to 0.01; pure noise passes two errors once in forty times.
+    assert found == pytest.approx(best, abs=0.02)
 
 
 def test_saved_folders_name_classes_from_closed_lists_only(tmp_path: Path) -> None:

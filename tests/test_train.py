@@ -2,6 +2,7 @@
 
 import io
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from torch import nn
 
 from causalc.errors import CausalcError
 from causalc.runtime import specs
+from causalc.runtime import train as loop
+from causalc.runtime.checkpoint import Checkpoints
 from causalc.runtime.families.protocol import Setting
 from causalc.runtime.progress import Report
 from causalc.runtime.train import Plan, effective, seeded, split, train
@@ -159,3 +162,31 @@ def test_a_bar_on_a_terminal() -> None:
     with report.stage("P(Y | X) mixture"):
         report.update(1.0, "loss 0.5")
     assert "P(Y | X) mixture" in stream.getvalue() and "100%" in stream.getvalue()
+
+
+def test_a_budget_is_turned_into_steps_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, step = [0], loop._fitting_step
+
+    def dies_at_60(*given: object) -> torch.Tensor:
+        taken[0] += 1
+        if taken[0] == 60:
+            raise OSError("killed")
+        return step(*given)  # type: ignore[arg-type]
+
+    def run() -> tuple[int, list[str]]:
+        report = Report()
+        setting = Setting(0, "cpu", budget=100.0, checkpoints=Checkpoints(tmp_path, 0.0))
+        return train(Mean(), rows(), None, Plan(500, 0.05), setting, report).steps, report.findings
+
+    monkeypatch.setattr(loop, "_fitting_step", dies_at_60)
+    monkeypatch.setattr(
+        loop, "_FOR_STEPS", 1e-9
+    )  # so little that the steps taken are all it pays for
+    monkeypatch.setattr(loop, "_TIMED", 59)
+    with pytest.raises(OSError, match="killed"):
+        run()
+    monkeypatch.setattr(loop, "_TIMED", 70)  # a second measurement would come to 70
+    steps, findings = run()
+    assert steps == 60 and len(findings) == 1 and "pays for 60 of 500 steps" in findings[0]

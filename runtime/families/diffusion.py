@@ -20,8 +20,9 @@ from torch import nn
 
 from causalc.errors import CausalcError
 from causalc.runtime.components import FEW_COMPONENTS, Components, components
-from causalc.runtime.denoisers import CodeDenoiser, MixtureDenoiser
+from causalc.runtime.denoisers import CodeDenoiser, MixtureDenoiser, ResidualDenoiser
 from causalc.runtime.encode import unpack
+from causalc.runtime.families.corrected import START, fit_corrected
 from causalc.runtime.families.layout import join, part, slots_of
 from causalc.runtime.families.neural import (
     device_of,
@@ -39,7 +40,6 @@ from causalc.runtime.progress import Report
 from causalc.runtime.sampler import Denoise, heun, midpoint
 from causalc.runtime.schedule import (
     SIGMA_MAX,
-    SIGMA_MIN,
     karras,
     linear,
     scheduler_config,
@@ -57,7 +57,6 @@ DENOISERS = {
 }
 _CODE_SCALE = 0.5
 _FEW = 8  # numbers that a mixture is learned of
-_START = 1.0  # noise level from which a few numbers are denoised: their mixture is drawn from there
 
 
 def denoiser_for(
@@ -115,16 +114,27 @@ class Preconditioned(nn.Module):
         out: torch.Tensor = self.network(seen, level(sigma[:, 0]), inputs, *more)
         return out.float()
 
-    def denoise(self, x: torch.Tensor, sigma: torch.Tensor, inputs: Tensors) -> torch.Tensor:
-        """Return the denoised ``(n, d)`` at a scalar ``sigma``."""
-        each = sigma.expand(x.shape[0], 1)
-        return denoise(self.raw(x, each, inputs), x, each, self.data, self.slots)
+    def denoiser(self, inputs: Tensors, n: int) -> Denoise:
+        """Return the function of x ``(n, d)`` and a scalar σ that denoises rows with these inputs."""
+        network, data = self.network, self.data
+        if not isinstance(network, ResidualDenoiser):
+
+            def each(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+                levels = sigma.expand(x.shape[0], 1)
+                return denoise(self.raw(x, levels, inputs), x, levels, data, self.slots)
+
+            return each
+        known = network.known(inputs, n)
+
+        def once(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            one = sigma.view(1, 1)
+            raw = network.given(scale_in(x, one, data), level(one[0]), known)
+            return denoise(raw.float(), x, one, data, self.slots)
+
+        return once
 
     def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
-        """Return the denoising loss of each row at a random noise level.
-
-        A mixture among its parts is trained by maximum likelihood, its correction by denoising alone.
-        """
+        """Return the denoising loss of each row at a random noise level."""
         clean = join(self.shape, batch)
         if self.coded:
             clean = self.network.encode(clean)  # type: ignore[operator]
@@ -132,27 +142,9 @@ class Preconditioned(nn.Module):
         order = torch.randperm(n, generator=generator, device=device)
         # One level in each of n strata: less noise in the gradient than n independent ones.
         uniform = (order + torch.rand(n, generator=generator, device=device)) / n
-        if isinstance(self.network, MixtureDenoiser):
-            return self._corrected(self.network, clean, batch, uniform, generator)
         sigma = training_sigma(uniform, self.mean, self.spread)[:, None]
         x = clean + sigma * torch.randn(clean.shape, generator=generator, device=device)
         return losses(self.raw(x, sigma, batch, generator), clean, x, sigma, self.data, self.slots)
-
-    @staticmethod
-    def _corrected(
-        network: MixtureDenoiser,
-        clean: torch.Tensor,
-        inputs: Tensors,
-        uniform: torch.Tensor,
-        generator: torch.Generator,
-    ) -> torch.Tensor:
-        prior, hidden = network.known(inputs, len(clean))
-        sigma = (SIGMA_MIN * (_START / SIGMA_MIN) ** uniform)[:, None]
-        noise = torch.randn(clean.shape, generator=generator, device=clean.device)
-        x = clean + sigma * noise
-        mean, scale, raw = network(x, sigma, prior.detach(), network.embed(hidden.detach()))
-        left: torch.Tensor = ((raw.float() - (clean - mean) / scale) ** 2).mean(dim=1)
-        return left - prior.log_density(clean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +180,10 @@ class FittedDiffusion:
         given = {name: unpack(rows[name]) for name, _ in self.shape.inputs}
         if isinstance(network, MixtureDenoiser):
             return self._correct(network, rows[" u"], rows[" e"], given)
-
-        def denoised(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-            if " p" in rows:
-                return torch.softmax(posterior(rows[" p"], x, sigma), dim=1)
-            return self.module.denoise(x, sigma, given)
+        if " p" in rows:
+            denoised = _of_shares(rows[" p"])
+        else:
+            denoised = self.module.denoiser(given, rows[" e"].shape[0])
 
         found = self._integrate(denoised, rows[" e"], SIGMA_MAX)
         return network.decode(found) if self.module.coded else found  # type: ignore[operator]
@@ -216,8 +207,13 @@ class FittedDiffusion:
     def _correct(
         self, network: MixtureDenoiser, uniform: torch.Tensor, noise: torch.Tensor, inputs: Tensors
     ) -> torch.Tensor:
-        """Draw from the mixture under noise of level ``_START``, and denoise from there."""
+        """Draw from the mixture under noise of level ``START``, and denoise from there.
+
+        Without a correction the end of that path is known: draws of the noiseless mixture.
+        """
         prior, hidden = network.known(inputs, noise.shape[0])
+        if network.exact:
+            return prior.draw(uniform, noise, 0.0)
         context = network.embed(hidden)
 
         def denoised(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
@@ -225,7 +221,7 @@ class FittedDiffusion:
             corrected: torch.Tensor = mean + scale * raw
             return corrected
 
-        return self._integrate(denoised, prior.draw(uniform, noise, _START) / _START, _START)
+        return self._integrate(denoised, prior.draw(uniform, noise, START) / START, START)
 
     def _integrate(self, denoised: Denoise, start: torch.Tensor, highest: float) -> torch.Tensor:
         """Denoise ``start``, noisy targets at noise level ``highest`` divided by it."""
@@ -265,6 +261,11 @@ class FittedDiffusion:
         (folder / "scheduler").mkdir()
         scheduler = json.dumps(scheduler_config(self.method, scale[0]), indent=1)
         (folder / "scheduler" / "scheduler_config.json").write_text(scheduler)
+
+
+def _of_shares(logits: torch.Tensor) -> Denoise:
+    """Return the denoiser of a lone code whose shares ``logits`` ``(n, levels)`` gives."""
+    return lambda x, sigma: torch.softmax(posterior(logits, x, sigma), dim=1)
 
 
 def _components(
@@ -311,6 +312,11 @@ def fit(
         network.prepare(shape, rows, found, weights, spec, setting, report)
         scale = found.scale / found.unit
     module = Preconditioned(shape, network, scale)
+    if isinstance(network, MixtureDenoiser):
+        fit_corrected(network, shape, rows, weights, spec, setting, report)
+        return FittedDiffusion(
+            shape, module.to(setting.device).eval(), name, *_sampling(spec, name)
+        )
     image = any(kind.name == "image" for _, kind in shape.targets)
     few = effective(weights, rows_of(rows)) < 2000
     steps = 6000 if image else 1500 if few else 3000
@@ -320,8 +326,6 @@ def fit(
         plan = Plan(steps=steps // 2 if few else steps, lr=3e-3, weight_decay=1e-2)
     if name == "CodeDenoiser":  # a function of the inputs alone: half the steps do
         plan = Plan(steps=600 if few else 1500, lr=3e-3)
-    if name == "MixtureDenoiser":
-        plan = Plan(steps=1000 if few else 2500, lr=3e-3)
     plan = plan.override(spec)
     outcome = train(module, rows, weights, plan, setting, report)
     module.eval()
@@ -364,6 +368,8 @@ def load(folder: Path, device: str) -> Fitted:
     network = _class(config["denoiser"]).from_pretrained(
         folder / "denoiser", local_files_only=True, use_safetensors=True
     )
+    if isinstance(network, MixtureDenoiser):
+        network.settle()
     module = Preconditioned(shape, network, torch.tensor(config["data_scale"]))
     module.to(device).eval()
     method, evaluations = str(config["method"]), int(config["evaluations"])

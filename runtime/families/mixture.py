@@ -29,7 +29,7 @@ from causalc.runtime.network import Features, Perceptron
 from causalc.runtime.noise import Noise, derive
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
-from causalc.runtime.train import Plan, effective, seeded, train
+from causalc.runtime.train import density_plan, seeded, train
 
 WIDEST = 32
 _NARROWEST = 5e-3  # standard deviation of a component, on data of unit scale
@@ -157,8 +157,7 @@ def fit(
     size = (whole(spec, "components", 10), whole(spec, "width", 128), whole(spec, "depth", 2))
     with seeded(derive(setting.seed, "init")):
         module = Mixture(shape, *size)
-    few = effective(weights, rows_of(rows)) < 2000
-    plan = Plan(steps=1000 if few else 2500, lr=3e-3).override(spec)
+    plan = density_plan(weights, rows_of(rows)).override(spec)
     train(module, rows, weights, plan, setting, report)
     module.eval()
     return FittedMixture(shape, module, size)

@@ -14,7 +14,7 @@ from causalc.errors import CausalcError
 from causalc.runtime.families.protocol import Shape, Tensors
 from causalc.runtime.specs import ModelSpec
 
-_ROWS = 4096
+_ROWS = 1024
 
 
 def whole(spec: ModelSpec, name: str, default: int) -> int:
