@@ -180,10 +180,9 @@ class FittedDiffusion:
         given = {name: unpack(rows[name]) for name, _ in self.shape.inputs}
         if isinstance(network, MixtureDenoiser):
             return self._correct(network, rows[" u"], rows[" e"], given)
-        if " p" in rows:
-            denoised = _of_shares(rows[" p"])
-        else:
-            denoised = self.module.denoiser(given, rows[" e"].shape[0])
+        n = rows[" e"].shape[0]
+        known = " p" in rows
+        denoised = _of_shares(rows[" p"]) if known else self.module.denoiser(given, n)
 
         found = self._integrate(denoised, rows[" e"], SIGMA_MAX)
         return network.decode(found) if self.module.coded else found  # type: ignore[operator]
