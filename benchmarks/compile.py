@@ -40,10 +40,11 @@ def outcome(item: Item, reply: dict[str, Any], truth: Truth | None) -> tuple[str
         return "crash", reply["error"]
     if reply["identifiable"] != item.identifiable:
         return ("accepts" if reply["identifiable"] else "denies"), ""
-    if truth is not None and "formula" in reply:
-        flaw = truth.flaw(reply["formula"])
-        if flaw:
-            return "inexact", flaw
+    for shown in ("formula", "shortest formula"):
+        if truth is not None and shown in reply:
+            flaw = truth.flaw(reply[shown])
+            if flaw:
+                return "inexact", flaw
     return "right", ""
 
 
@@ -70,6 +71,8 @@ def measure(
             row["outcome"], row["detail"] = outcome(item, reply, truth)
             row |= {key: reply[key] for key in ("seconds", "peak_mib") if key in reply}
             row["length"] = len(reply["text"]) if "text" in reply else None
+            if "shortest text" in reply:
+                row["shortest"] = len(reply["shortest text"])
         except Gone as why:
             row["outcome"] = str(why)
         if row["outcome"] in LOST:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapter import Formula, Query, Tool, serve
 
-from causalc.compiler.answer import Estimand, Question
+from causalc.compiler.answer import Estimand, Question, solve
 from causalc.compiler.estimand import Prob, Product, Ratio, Sum
 from causalc.compiler.express import express
 from causalc.compiler.graph import Graph
-from causalc.compiler.identify import NotIdentifiable, identify
+from causalc.compiler.identify import Derivation, NotIdentifiable, identify
 from causalc.compiler.pipeline import compile_estimands
 
 
@@ -18,27 +18,44 @@ def build(query: Query, _: Any) -> Graph:
     return Graph.from_edges(query.nodes, query.directed, query.bidirected)
 
 
-def decide(query: Query, graph: Graph) -> Any:
+def question(query: Query) -> Question:
+    do, given = (tuple((v, None) for v in names) for names in (query.x, query.z))
+    return Question("P(y | do(x), z)", query.y, do, given)
+
+
+def decide(query: Query, graph: Graph) -> tuple[Graph, Derivation] | None:
+    sets = map(graph.mask, (query.y, query.x, query.z))
     try:
-        sets = map(graph.mask, (query.y, query.x, query.z))
-        return identify(graph, *sets, leave_out=True)
+        return graph, identify(graph, *sets, leave_out=True)
     except NotIdentifiable:
         return None
 
 
-def derive(query: Query, derivation: Any) -> Estimand:
-    do, given = (tuple((v, None) for v in names) for names in (query.x, query.z))
-    question = Question("P(y | do(x), z)", query.y, do, given)
-    return Estimand(question, derivation, express(derivation))
+class Answer(NamedTuple):
+    """What the stages hand on: the whole graph, and the estimand of the last."""
+
+    graph: Graph
+    estimand: Estimand
 
 
-def compile_program(query: Query, estimand: Estimand) -> str:
-    return compile_estimands({"answer": estimand}, estimand.graph).source
+def derive(query: Query, found: tuple[Graph, Derivation]) -> Answer:
+    graph, derivation = found
+    return Answer(graph, Estimand(question(query), derivation, express(derivation)))
 
 
-def formula(query: Query, estimand: Estimand) -> Formula:
-    shown = estimand.shortest()
-    names = shown.graph.names
+def shorten(query: Query, answer: Answer) -> Answer:
+    return Answer(answer.graph, answer.estimand.shortest())
+
+
+def compile_program(query: Query, answer: Answer) -> str:
+    """From the graph on, as ``causalc.compile`` does: verdict and estimand are part of it."""
+    graph = answer.graph
+    return compile_estimands({"answer": solve(question(query), graph)}, graph).source
+
+
+def formula(query: Query, answer: Answer) -> Formula:
+    estimand = answer.estimand
+    names = estimand.graph.names
 
     def show(node: Any) -> Formula:
         match node:
@@ -52,9 +69,15 @@ def formula(query: Query, estimand: Estimand) -> Formula:
                 return ["ratio", show(top), show(bottom)]
         raise TypeError(type(node).__name__)
 
-    return show(shown.root)
+    return show(estimand.root)
 
 
 if __name__ == "__main__":
-    stages = {"graph": build, "verdict": decide, "estimand": derive, "program": compile_program}
-    serve(Tool("causalc", stages, formula=formula, text=lambda query, e: e.shortest().latex()))
+    stages = {
+        "graph": build,
+        "verdict": decide,
+        "estimand": derive,
+        "shortest": shorten,
+        "program": compile_program,
+    }
+    serve(Tool("causalc", stages, formula=formula, text=lambda query, a: a.estimand.latex()))
