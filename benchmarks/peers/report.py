@@ -110,7 +110,8 @@ grapl, are not compared, since pip does not install them.
 than 0.03 s), without building the tool's graph and without starting Python. Other work on the machine still
 shows in it, through caches and clock rates: a factor below two means little. antecedent starts a thread for each
 query; the time of a thread that has ended is waited for. This compiler's program is timed from the graph on,
-with a verdict and an estimand of its own, and *in all* adds the two once more. y0, pyAgrum, causaleffect, pqp and DoWhy give verdict and estimand in one call; Ananke, antecedent and pgmpy give a verdict.
+with a verdict and an estimand of its own, and *in all* adds the two once more. y0, pyAgrum, causaleffect, pqp
+and DoWhy give verdict and estimand in one call; Ananke, antecedent and pgmpy give a verdict.
 
 **Right** is the verdict of an oracle that shares no code with the compiler (the fixing criterion of Richardson,
 Evans, Robins and Shpitser; for large random graphs Tian's). Up to {CHECKED} variables an estimand must also give the
