@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -48,7 +49,7 @@ def napkins(count: int) -> Graph:
 def local(size: int) -> Graph:
     """A front door X -> M -> Y with X <-> Y at the head of a long confounded chain."""
     chain = ["Y", *(f"V{i}" for i in range(size))]
-    arrows = [("X", "M"), ("M", "Y"), *zip(chain, chain[1:], strict=False)]
+    arrows = [("X", "M"), ("M", "Y"), *itertools.pairwise(chain)]
     arcs = [("X", "Y"), *zip(chain[1:], chain[3:], strict=False)]
     return Graph.from_edges((), arrows, arcs)
 
@@ -79,5 +80,5 @@ def test_kernels_nested_a_thousand_deep_leave_the_recursion_limit_alone() -> Non
 @pytest.mark.parametrize("sizes", [(25, 50, 100)])
 def test_nested_kernels_cost_no_more_than_quadratically(sizes: tuple[int, ...]) -> None:
     costs = [calls(lambda n=n: solve(question("Y", "X"), napkins(n))) for n in sizes]  # type: ignore[misc]
-    for less, more in zip(costs, costs[1:], strict=False):
+    for less, more in itertools.pairwise(costs):
         assert more < 4.2 * less
