@@ -147,7 +147,7 @@ def random_groups(args: argparse.Namespace, part: int, parts: int) -> Iterator[G
     yield from ((case.graph, [case]) for case in known[part - 1 :: parts])
     for number in range(part - 1, args.queries // EACH, parts):
         rng = np.random.default_rng([args.seed, number])
-        if number % 4:
+        if rng.random() < 0.75:
             n = int(rng.integers(args.min, args.max + 1))
             graph = random_admg(n, rng.uniform(0.2, 0.7), rng.uniform(0.1, 0.5), rng)
             yield graph, [random_query(graph, rng) for _ in range(EACH)]
@@ -194,12 +194,12 @@ class Job:
     start: float = field(default_factory=time.process_time)
     said: float = field(default_factory=time.monotonic)
 
-    def ask(self, graph: Admg, cases: Iterable[Case], number: int) -> None:
+    def ask(self, graph: Admg, cases: Iterable[Case], number: int, together: bool) -> None:
         """Prove all queries of one graph on one random model."""
         args = self.args
         levels = 3 if len(graph.nodes) <= 5 else 2
         world = World(graph, 1000 * args.seed + number, levels)
-        together, answered = not args.exhaustive and number % 8 == 0, []
+        answered = []
         for case in cases:
             options = {"levels": levels, "mixed_kinds": args.kinds}
             result = prove(case, world.seed, args.strategies, world=world, **options)
@@ -268,7 +268,8 @@ def main() -> int:
             else random_groups(args, part, parts)
         )
         for i, (graph, cases) in enumerate(found):
-            job.ask(graph, cases, i * parts + part)
+            together = not args.exhaustive and i % 8 == 0
+            job.ask(graph, cases, i * parts + part, together)
             job.report()
     job.save()
     print(f"causalc {causalc.__version__}, seed {args.seed}, shard {part} of {parts}")
