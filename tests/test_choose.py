@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from itertools import islice
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from oracle.admg import Case
 from oracle.decider import identifiable
 from oracle.queries import HARD, NESTED, hard_case, random_query, textbook
@@ -17,6 +19,7 @@ from oracle.scm import random_scm
 from proof import World, prove_script
 
 import causalc
+from causalc.commands import plan
 from causalc.compiler.alternatives import alternatives
 from causalc.compiler.choose import every_way, together, total
 from causalc.compiler.cost import Ledger
@@ -145,6 +148,21 @@ def test_a_local_query_of_a_large_graph_has_the_program_of_its_part() -> None:
     large = causalc.Graph.from_edges([*small.nodes, *names], edges, small.bidirected)
     texts = [causalc.compile("P(Y | do(X))", graph).source for graph in (small, large)]
     assert texts[0] == texts[1]
+
+
+def test_the_alternatives_are_shown_with_prices_and_reasons(tmp_path: Path) -> None:
+    script = tmp_path / "napkin.causal"
+    script.write_text(
+        "graph { W1 -> W2 -> X -> Y; W1 <-> X; W1 <-> Y }\n"
+        "var W1, X, Y : image(8, 8)\nvar W2 : real\nquery effect = P(Y | do(X))\n"
+    )
+    rows = json.loads(CliRunner().invoke(plan, [str(script), "--alternatives", "--json"]).stdout)
+    assert [row["routes"] for row in rows] == ["reweight", "generate"]
+    assert rows[0]["instead"] == "" and "P(X | W1, W2)" in rows[1]["instead"]
+    for row in rows:
+        assert row["cost"] == pytest.approx(sum(p["price"] for p in row["pays"]), abs=0.02)
+    text = CliRunner().invoke(plan, [str(script), "--alternatives"]).stdout
+    assert "weights by a density of real" in text and "not taken, it pays" in text
 
 
 # ---- several queries
