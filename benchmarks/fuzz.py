@@ -6,7 +6,7 @@
 Half of the texts are mutated by tokens (of the corpus and the grammar), half by bytes. A model folder
 is mutated by JSON values, bytes, headers, links and added files, and in two of three cases sealed
 again, as a stranger would who wants to be believed. Counted as faults: any exception but CausalcError,
-more than one second of CPU (for each of the six readers of a graph text), and any file written, or
+more than one second of CPU (for each of the eleven readers of a graph text), and any file written, or
 read outside the folders in use. Case i depends on the seed and i alone; the first text or folder of
 each fault is kept in --out.
 """
@@ -36,7 +36,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = len(list(ROOT.glob("examples/*.causal")))
-LIMIT = 1.0  # CPU seconds a case; a graph text is read by six readers, each in its own time
+LIMIT = 1.0  # CPU seconds a case; a graph text is read by eleven readers, each in its own time
 MEMORY = 4 << 30  # bytes a folder may make us ask for, beyond what is in use
 TOKEN = re.compile(r'"[^"\n]*"|#[^\n]*|\w+|<->|->|<-|--|[^\w\s]|\s+')
 _WORDS = """
@@ -52,7 +52,9 @@ class Hang(BaseException):
 
 
 def corpus() -> tuple[list[str], list[str]]:
-    """Return scripts and graph texts: examples, known mistakes, and graphs in four languages."""
+    """Return scripts and graph texts: examples, known mistakes, and graphs in every format."""
+    from causalc.compiler import formats
+
     scripts = [p.read_text() for p in sorted(ROOT.glob("examples/*.causal"))]
     scripts += [
         p.read_bytes().decode("utf-8", "replace")
@@ -66,7 +68,10 @@ def corpus() -> tuple[list[str], list[str]]:
         'strict digraph "g" { node [shape=box]; a [label="x"]; a -> b -> c; }',
         'graph [ directed 1 node [ id 0 label "a" ] node [ id 1 label "b" ] edge [ source 0 target 1 ] ]',
         "{A, B, C} -> D -> E <-> F; `odd name` -> A",
+        "y ~ 0.5*x + z\nx ~~ z; u =~ x + y # latent\n",
     ]
+    napkin = formats.read(graphs[0], "text")
+    graphs += [formats.write(napkin, form) for form in formats.READ]
     return scripts, graphs
 
 
@@ -250,7 +255,7 @@ def text_case(i: int, seed: int, known: tuple[list[str], list[str]]) -> tuple[bo
 def do_text(script: bool, text: str, folder: Path, lap: Callable[[], None] = lambda: None) -> None:
     """Do all that reading a text can lead to, short of training; ``lap`` is called between readings."""
     import causalc
-    from causalc.compiler import convert
+    from causalc.compiler import convert, formats
     from causalc.compiler.graph import Graph
     from causalc.errors import CausalcError
     from causalc.grammar import format_script
@@ -261,9 +266,9 @@ def do_text(script: bool, text: str, folder: Path, lap: Callable[[], None] = lam
         if format_script(job.script) is None or (job.program and not job.program.source):
             raise AssertionError("nothing emitted")
         return
-    for read in (Graph.parse, convert.from_dagitty, convert.from_dot, convert.from_gml):
+    for form in formats.READ:
         with contextlib.suppress(CausalcError):
-            graph = read(text)
+            graph = convert.from_text(text, form)
             if Graph.parse(convert.to_text(graph)) != graph:
                 raise AssertionError("a graph does not come back from its text")
         lap()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from causalc.errors import CausalcError
-from causalc.runtime import image_files, stored
+from causalc.runtime import foreign, image_files, stored
 from causalc.runtime.image_files import Folder, folder, inside
 from causalc.runtime.schema import Schema
 
@@ -36,8 +36,9 @@ def read(source: Any, schema: Schema) -> Raw:
         return _frame(source, schema)
     if kind == "pyarrow" and hasattr(source, "column_names"):
         return _table(source, schema, "the Arrow table")
-    if hasattr(source, "to_arrow"):  # polars and others
-        return _table(source.to_arrow(), schema, "the table")
+    table = foreign.arrow(source)
+    if table is not None:
+        return _table(table, schema, "the table")
     raise CausalcError(
         f"Cannot read data from {type(source).__name__}: give a path ({', '.join(_FILES)} or a "
         "folder), a pandas or Arrow table, or a mapping from names to arrays."

@@ -199,3 +199,71 @@ def test_huge_and_broken_images_are_refused_unread(tmp_path: Path) -> None:
         pd.DataFrame({"im": [name]}).to_csv(tmp_path / "labels.csv", index=False)
         with pytest.raises(CausalcError, match=words):
             load(tmp_path, Schema({"im": image(20_000, 20_000)}))
+
+
+# ---- tables of other packages
+
+
+class Stream:
+    """What speaks Arrow's C stream, as DuckDB's and others' tables do."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    def __arrow_c_stream__(self, requested: object = None) -> object:
+        return self.table.__arrow_c_stream__(requested)
+
+
+class Exchange:
+    """What speaks the data frame interchange protocol alone."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    def __dataframe__(self, **options: bool) -> object:
+        return self.table.__dataframe__(**options)
+
+
+class HuggingFace:
+    """As datasets.Dataset: rows in the format asked for."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table, self.column_names = table, table.column_names
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def with_format(self, form: str) -> "HuggingFace":
+        assert form == "arrow"
+        return self
+
+    def __getitem__(self, rows: slice) -> pa.Table:
+        return self.table
+
+
+class Polars:
+    """As polars.DataFrame."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    def to_arrow(self) -> pa.Table:
+        return self.table
+
+
+@pytest.mark.parametrize("wrap", [Stream, Exchange, HuggingFace, Polars])
+def test_tables_of_others_are_read_as_their_arrow_tables(wrap: type) -> None:
+    table = pa.table({"X": [0, 1, 1], "Y": [0.5, 1.5, 2.5], "C": ["a", "b", "a"]})
+    schema = Schema({"X": binary(), "Y": real(), "C": categorical("a", "b")})
+    wanted, found = load(table, schema), load(wrap(table), schema)
+    assert all(np.array_equal(wanted[name], found[name]) for name in schema)
+    assert wanted.fingerprint() == found.fingerprint()
+
+
+def test_tables_that_are_none_yet_say_what_to_do() -> None:
+    lazy = type("LazyFrame", (), {"collect": None, "collect_schema": None})()
+    with pytest.raises(CausalcError, match="collect"):
+        load(lazy, Schema({"X": binary()}))
+    splits = type("DatasetDict", (), {"with_format": None, "column_names": {"train": ["X"]}})()
+    with pytest.raises(CausalcError, match="give one Dataset"):
+        load(splits, Schema({"X": binary()}))
