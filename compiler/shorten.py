@@ -22,18 +22,22 @@ from causalc.compiler.estimand import (
     Sum,
     length,
     postorder,
+    variables_in,
 )
 from causalc.compiler.express import express
 from causalc.compiler.graph import Graph, bits
 from causalc.compiler.identify import Derivation
 
 MOST = 12  # variables that are tried without, each at the price of an identification
+LARGE = 60  # variables in a formula that is left as it is: to shorten it would take longer than to read it
 
 
 def shortest(
     derivation: Derivation, root: Node, sets: tuple[int, int, int]
 ) -> tuple[Derivation, Node]:
     """The derivation with the shortest formula, and that formula; ``sets`` are y, x and z in its graph."""
+    if variables_in(root).bit_count() > LARGE:
+        return derivation, root
     best, formula = derivation, shortened(root, derivation.graph)
     size = length(formula)
     if not derivation.do:
