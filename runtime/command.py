@@ -69,6 +69,10 @@ def _run(arguments: argparse.Namespace, train: Callable[..., Any], query: Query)
     choice = {"jobs": arguments.jobs, "executor": arguments.executor}
     options = {"store": arguments.store, "seed": arguments.seed, "base": arguments.base}
     models = execute(train, Path(arguments.data), **choice, **options)
+    from causalc.runtime.team import team
+
+    if team().rank:
+        return  # the first of several processes draws
 
     def draw(count: int, first: int) -> Any:
         return query.sample(models, count, seed=arguments.seed, first=first, **values)

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from causalc.runtime.smoothing import Smoother
 from causalc.runtime.specs import ModelSpec
 from causalc.runtime.store import Store, key_of
 from causalc.runtime.stored import Spool, slices, some
+from causalc.runtime.team import team
 from causalc.runtime.train import Diverged
 
 _MOST_GENERATED = 50_000
@@ -87,7 +89,11 @@ class Run:
         self.schema = self.columns.schema
         self._told = False
         self.seed, self.device = seed, pick_device(device)
-        self._budget, self._truncate, self._quiet = budget, truncate, not progress
+        self._budget, self._truncate, self._quiet = (
+            budget,
+            truncate,
+            not progress or team().rank > 0,
+        )
         self._smooth, self._save_every = smooth, save_every
         self.diagnostics: list[str] = list(self.columns.findings)
         self._stages: list[str] = []
@@ -133,8 +139,8 @@ class Run:
         """Return a finished stage from the store, or make it and put it there."""
         self._stages.append(key)
         found = self.store.find(key)
-        if found is not None:
-            return self._reopen(found, purpose)
+        if team().first(found is not None):
+            return self._reopen(self.store.folder(key), purpose)
         if not self.trains:
             self._note_change(shape, purpose)
             raise Unfinished(str(shape))
@@ -147,10 +153,10 @@ class Run:
             if self._meanwhile is not None:
                 self._meanwhile(self, lambda: self.store.folder(key).is_dir())
 
-        with self.store.claim(key, wait):
+        with nullcontext() if team().rank else self.store.claim(key, wait):
             found = self.store.find(key)  # the other run may have finished it
-            if found is not None:
-                return self._reopen(found, purpose)
+            if team().first(found is not None):
+                return self._reopen(self.store.folder(key), purpose)
             return self._train(key, shape, on, purpose, make, report)
 
     def _pretrained(self, shape: Shape, on: Dataset, spec: ModelSpec) -> Model:
@@ -194,8 +200,10 @@ class Run:
             "cpu_seconds": round(time.process_time() - cpu, 3),
             "findings": findings,
         }
-        self.store.put(key, lambda folder: _write(folder, made, report), meta)
-        states.clear()
+        if team().rank == 0:
+            self.store.put(key, lambda folder: _write(folder, made, report), meta)
+            states.clear()
+        team().first(True)  # it is there for all
         self.diagnostics += findings
         return made
 

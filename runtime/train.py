@@ -29,6 +29,7 @@ from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
 from causalc.runtime.stored import MANY, Order
+from causalc.runtime.team import team
 
 _CHECKS = 30  # held-out evaluations a run
 _HELD_OUT = 0.1
@@ -136,7 +137,9 @@ def train(
     used, held = split(n, setting.seed)
     rows = _place(rows, setting.device)
     batches = _batches(used, held, weights, plan.batch, setting.seed)
-    generator = torch.Generator(setting.device).manual_seed(derive(setting.seed, "noise") % 2**63)
+    rank = team().rank
+    noise = derive(setting.seed, "noise", rank) if rank else derive(setting.seed, "noise")
+    generator = torch.Generator(setting.device).manual_seed(noise % 2**63)
     module.to(setting.device).train()
     average = _Average(module, plan.decay)
     optimiser = _optimiser(module, plan, setting)
@@ -146,7 +149,10 @@ def train(
     point = call.found() if call else None
     if point is not None:
         training.restore(point)
+        if rank:  # the state is that of the first process: other rows want other noise
+            generator.manual_seed(derive(noise, training.step) % 2**63)
     if point is None or not point.done:
+        training.stepped = team().averaging(module)
         with listening() as asked:
             _steps(training, rows, plan, setting, call, asked)
     module.load_state_dict(watch.kept)
@@ -168,14 +174,14 @@ def _steps(
     watch = training.watch
     start = time.monotonic() - training.spent
     while training.step < training.steps and not watch.stopped:
-        training.spent = time.monotonic() - start
+        training.spent, stop = team().agreed(time.monotonic() - start, float(asked()))
         if setting.budget is not None and training.step >= _TIMED and not training.timed:
             _afford(training, setting.budget)
-        if call is not None and (asked() or call.owner.due):
-            kept = call.keep(training.state())
-            if asked():
+        if call is not None and (stop or call.owner.due):
+            kept = team().rank > 0 or call.keep(training.state())
+            if stop:
                 raise _stopped(training.step, training.steps, kept)
-        elif call is None and asked():
+        elif call is None and stop:
             raise KeyboardInterrupt
         done = training.step / training.steps
         for group in training.optimiser.param_groups:
@@ -225,10 +231,10 @@ def _fitting_step(training: _Training, rows: Tensors, plan: Plan, setting: Setti
     while True:
         before = training.generator.get_state()
         try:
-            batch = _take(rows, training.batches.next(), setting)
-            return _step(training.module, training.optimiser, batch, plan, training.generator)
+            batch = _take(rows, team().share(training.batches.next()), setting)
+            return _step(training.stepped, training.optimiser, batch, plan, training.generator)
         except (MemoryError, RuntimeError) as error:
-            if not out_of_memory(error) or training.batches.size <= 1:
+            if not out_of_memory(error) or training.batches.size <= 1 or team().size > 1:
                 raise
         training.optimiser.zero_grad(set_to_none=True)
         training.generator.set_state(before)
@@ -266,6 +272,7 @@ class _Training:
     step: int = 0
     spent: float = 0.0  # seconds
     loss: torch.Tensor = field(default_factory=lambda: torch.tensor(math.inf))
+    stepped: Any = None  # the module, as steps are taken of it
     first: tuple[int, int] = (0, 0)  # where the report's curve and findings of this call begin
 
     def __post_init__(self) -> None:

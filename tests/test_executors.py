@@ -1,6 +1,7 @@
 """Stages on other processes: the same bytes, whoever dies, is interrupted or trains beside."""
 
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -303,3 +304,41 @@ def test_a_cluster_of_two_nodes_comes_to_the_same_bytes_though_a_worker_is_kille
     command = [sys.executable, str(ROOT / "benchmarks" / "cluster.py"), "--kill", "--steps", "200"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and "same bytes as in process: True" in done.stdout, done.stderr
+
+
+# ---- several processes train one stage
+
+
+@pytest.mark.slow
+def test_two_processes_together_reach_the_loss_of_one(tmp_path: Path) -> None:
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 2, 1000)
+    pd.DataFrame({"X": x, "Y": x + rng.normal(size=1000)}).to_csv(tmp_path / "d.csv", index=False)
+    few = {"Y": Spec("mixture", (), (("steps", 90), ("width", 16)))}
+    made = causalc.compile("P(Y | do(X))", "X -> Y", {"X": "binary", "Y": "real"}, models=few)
+    made.write(tmp_path / "program.py")
+    made.fit(tmp_path / "d.csv", store=tmp_path / "one", progress=False)
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
+    command = [*launcher, "program.py", "d.csv", "--set", "X=1", "--store", "two"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 21  # one of the two draws
+    one, two = (
+        [json.loads(line) for line in path.read_text().splitlines()]
+        for store in ("one", "two")
+        for path in (tmp_path / store).glob("*/*/curve.jsonl")
+    )
+    assert [p["step"] for p in one] == [p["step"] for p in two] and len(one) == 30
+    # Each step is of the whole batch, half of it in each process: losses of batches are of halves and differ,
+    # weights and what is held out agree up to the rounding of sums.
+    assert any(abs(p["loss"] - q["loss"]) > 1e-3 for p, q in zip(one, two, strict=True))
+    assert all(abs(p["held_out"] - q["held_out"]) < 1e-3 for p, q in zip(one, two, strict=True))
