@@ -28,7 +28,7 @@ def read(source: Any, schema: Schema) -> Raw:
         if path.is_dir() and (path / "labels.csv").is_file():
             return _folder(folder(path), schema)
         return _table(arrow_table(path, texts_of(schema)), schema, str(path))
-    if isinstance(source, Mapping):
+    if isinstance(source, Mapping) and not hasattr(source, "with_format"):
         wanted = {name: to_array(name, source[name]) for name in source if name in schema}
         return wanted, tuple(map(str, source))
     kind = type(source).__module__.partition(".")[0]
@@ -255,6 +255,8 @@ def _series(series: Any) -> np.ndarray:
 
 
 def to_array(name: str, values: Any) -> np.ndarray:
+    if type(values).__module__.partition(".")[0] == "xarray":
+        values = values.to_numpy()
     if type(values).__module__.partition(".")[0] == "pandas":
         if getattr(values, "ndim", 1) != 1:
             raise CausalcError(f"Column {name!r}: a table; give one column of it.")

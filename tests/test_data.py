@@ -260,6 +260,12 @@ def test_tables_of_others_are_read_as_their_arrow_tables(wrap: type) -> None:
     assert wanted.fingerprint() == found.fingerprint()
 
 
+def test_an_array_of_xarray_is_its_numbers() -> None:
+    values = np.array([0, 1, 1])
+    made = type("DataArray", (), {"__module__": "xarray.core", "to_numpy": lambda _: values})()
+    assert np.array_equal(load({"X": made}, Schema({"X": binary()}))["X"], values)
+
+
 def test_tables_that_are_none_yet_say_what_to_do() -> None:
     lazy = type("LazyFrame", (), {"collect": None, "collect_schema": None})()
     with pytest.raises(CausalcError, match="collect"):
