@@ -177,7 +177,7 @@ def test_a_script_with_no_identifiable_query_exits_2_without_training(run: Run) 
         (["run", "a.causal", "--draws", "1"], "x>=2"),
         (["verify", "a.causal", "--trials", "0"], "x>=1"),
         (["graph", "none.gml"], "cannot be read"),
-        (["graph", "a.causal", "--to", "tikz"], "'tikz' is not one of"),
+        (["graph", "a.causal", "--to", "visio"], "'tikz' is not one of"),
         (["fmt", "rows.csv"], "rows.csv:1:1"),
         (["cache", "rm", "../x"], "is not a key"),
         (["cache", "rm", "abcdef"], "abcdef"),
