@@ -27,7 +27,7 @@ from causalc.errors import RunFailed
 from causalc.runtime.seal import put_text, read_sealed, sealed
 
 EVERY = 120.0  # seconds between states
-_FORMAT = 1
+_FORMAT = 2
 
 State = tuple[dict[str, Any], dict[str, torch.Tensor]]
 """What a training call is made of: a JSON value and tensors."""
