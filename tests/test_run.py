@@ -256,7 +256,7 @@ def test_bootstrap_draws_joint_rows_by_weight() -> None:
     rows = run.observed(["Z", "X", "Y"])
     pairs = run.bootstrap(["Z", "X"], rows).sample(40_000, {}, Noise(0, "k", 0, 40_000))
     found = np.bincount(pairs[0] * 2 + pairs[1], minlength=6) / 40_000
-    real_rows = run._columns
+    real_rows = run.columns
     expected = np.bincount(real_rows["Z"] * 2 + real_rows["X"], minlength=6) / real_rows.rows
     np.testing.assert_allclose(found, expected, atol=0.012)  # five standard errors
     kernel = run.reweight(rows, [run.fit(["X"], ["Z"], rows, purpose="propensity")])

@@ -77,4 +77,4 @@ def test_the_judge_reads_pictures_it_has_not_seen(chest: ModuleType) -> None:
 def test_a_report_set_reaches_the_findings_through_their_causes() -> None:
     job = compile_script(EXAMPLES / "xray.causal")
     assert not job.refused
-    assert job.estimands["effect"].text == "P(N) P(X | E, A, L) P(E, A, L | R, N)"
+    assert job.estimands["effect"].text == "P(N) P(E, A, L | R, N) P(X | E, A, L)"
