@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 
-from causalc.compiler.answer import Question, solve
+from causalc.compiler import choose
+from causalc.compiler.answer import Estimand, Question, solve
+from causalc.compiler.cost import Ledger
 from causalc.compiler.estimand import postorder
 from causalc.compiler.graph import Graph
+from causalc.compiler.lower import Decisions, Routes
 from causalc.compiler.notation import TEXT, write
+from causalc.compiler.pipeline import lowered
+from causalc.compiler.plan import Plan
 
 
 def question(y: str, x: str) -> Question:
@@ -82,3 +87,22 @@ def test_nested_kernels_cost_no_more_than_quadratically(sizes: tuple[int, ...]) 
     costs = [calls(lambda n=n: solve(question("Y", "X"), napkins(n))) for n in sizes]  # type: ignore[misc]
     for less, more in itertools.pairwise(costs):
         assert more < 4.2 * less
+
+
+def test_large_plans_take_their_usual_routes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look at another route lowers the plan anew, so a plan is looked at only while it is small."""
+    edges = [("W1", "W2"), ("W2", "X"), ("X", "Y")]
+    napkin = Graph.from_edges(["W1", "W2", "X", "Y"], edges, [("W1", "X"), ("W1", "Y")])
+    estimand, kinds = solve(question("Y", "X"), napkin), dict.fromkeys(napkin.order, "real")
+    looks = []
+
+    def lower(one: Estimand, routes: Routes) -> tuple[Plan, Decisions]:
+        looks.append(routes)
+        return lowered(one, napkin, "auto", kinds, routes)
+
+    choose.ways_of(estimand, lower, Ledger(kinds))
+    assert any(looks)
+    looks.clear()
+    monkeypatch.setattr(choose, "MOST_PAIRS", 0)
+    choose.ways_of(estimand, lower, Ledger(kinds))
+    assert looks and not any(looks)

@@ -25,29 +25,30 @@ def _grouped(
     draws: tuple[Draw, ...], operations: list[Operation], graph: Graph
 ) -> tuple[Draw, ...]:
     block: dict[str, str] = {}
-    members: list[Draw] = []
+    seen, members = 0, set[int]()  # the block as a set of variables, and the draws that make it
     rows = None
-    for draw in draws:
+    for i, draw in enumerate(draws):
         source = operations[draw.model]
         if not isinstance(source, Fit | Bootstrap) or not isinstance(
             operations[source.data], Observed
         ):
             continue
         targets = source.targets if isinstance(source, Fit) else source.columns
-        if len(targets) == 1 and _joins(draw, targets[0], block, graph):
+        if len(targets) == 1 and _joins(draw, targets[0], block, seen, graph):
             block[targets[0]] = draw.slots[0]
-            members.append(draw)
+            seen |= graph.mask(targets)
+            members.add(i)
             rows = source.data
     if len(members) < 2 or rows is None:
         return draws
     operations.append(Bootstrap(tuple(block), rows))
     joint = Draw(tuple(block.values()), len(operations) - 1, ())
-    return (joint, *(draw for draw in draws if draw not in members))
+    return (joint, *(draw for i, draw in enumerate(draws) if i not in members))
 
 
-def _joins(draw: Draw, target: str, block: dict[str, str], graph: Graph) -> bool:
+def _joins(draw: Draw, target: str, block: dict[str, str], seen: int, graph: Graph) -> bool:
     if target in block or any(block.get(variable) != slot for variable, slot in draw.inputs):
         return False
     given = graph.mask(variable for variable, _ in draw.inputs)
-    rest = graph.mask(block) & ~given
+    rest = seen & ~given
     return not rest or graph.separated(graph.mask([target]), rest, given)
