@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from scipy import linalg, ndimage
+from scipy import ndimage
 from torch import nn
 from torch.nn import functional
 
@@ -34,6 +34,8 @@ from causalc.compiler.view import Spec
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "examples"))
 from coloured_digits import DIGITS, RGB, SLIP, Hands, Look, rows, world  # noqa: E402
+from judges import frechet  # noqa: E402
+from napkin_digits import write_rows  # noqa: E402
 
 GRAPH = "W1 -> W2 -> X -> Y; W1 <-> X; W1 <-> Y"
 DEGREES = 3
@@ -151,15 +153,6 @@ def tvd(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.abs(one - other).sum() / 2)
 
 
-def frechet(one: np.ndarray, other: np.ndarray) -> float:
-    """The Fréchet distance of two samples of features, as if they were Gaussian."""
-    a, b = np.cov(one.T), np.cov(other.T)
-    roots = (
-        linalg.eigvals(a @ b).real.clip(min=0) ** 0.5
-    )  # of a product of covariances, which may be singular
-    return float(((one.mean(0) - other.mean(0)) ** 2).sum() + np.trace(a + b) - 2 * roots.sum())
-
-
 def measure(judge: Judge, drawn: np.ndarray, digit: int, like: np.ndarray) -> dict[str, float]:
     """Distances of samples for X = a red ``digit`` of normal thickness; ``like`` are draws from the truth."""
     seen, digits, degrees = judge.read(drawn)
@@ -216,13 +209,6 @@ def picture(drawn: dict[str, np.ndarray], given: np.ndarray, path: Path) -> None
     ).save(path)
 
 
-def write(found: dict[str, np.ndarray], path: Path) -> None:
-    """Write a parquet file; pictures as lists of numbers."""
-    from napkin_digits import write_rows
-
-    write_rows(found, path)
-
-
 def main() -> None:
     """Draw, train, sample, judge."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -240,7 +226,7 @@ def main() -> None:
     judge = Judge.trained(all_hands)
     print("judge, hands not trained on: digit {:.1%}, thickness {:.1%}".format(*judge.accuracy))
     data = chosen.out / f"rows{chosen.seed}.parquet"
-    write(rows(chosen.rows, chosen.seed, all_hands), data)
+    write_rows(rows(chosen.rows, chosen.seed, all_hands), data)
     xs = {d: looks(d).paint(rng, all_hands).repeat(DRAWS, axis=0) for d in SET}
 
     def again(d: int) -> np.ndarray:
