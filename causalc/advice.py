@@ -15,10 +15,15 @@ from causalc.grammar import parse_query
 Made = TypeVar("Made")
 
 
-def advice(reason: NotIdentifiable, diagram: Diagram | Graph, among: int = 1) -> Remedies:
-    """The remedies for the query that was refused, one ``among`` so many that share the work."""
+def advice(
+    reason: NotIdentifiable,
+    diagram: Diagram | Graph,
+    among: int = 1,
+    stop: Callable[[], bool] = lambda: False,
+) -> Remedies:
+    """The remedies for the query that was refused, one ``among`` so many that share the work, until ``stop()``."""
     question = Question.of(parse_query(reason.query))
-    return remedies(question, diagram, WORK // max(1, among))
+    return remedies(question, diagram, WORK // max(1, among), stop)
 
 
 def advised(make: Callable[[], Made], graph: Graph) -> Made:

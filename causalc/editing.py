@@ -6,24 +6,20 @@ Plain functions of a text; ``causalc.language_server`` speaks the protocol. Plac
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal as OneOf
 
-from causalc.advice import advice
-from causalc.compiler.answer import Question, solve
 from causalc.compiler.check import check_each
 from causalc.compiler.check_support import check_support
-from causalc.compiler.checked import CheckedScript
-from causalc.compiler.diagram import Diagram
 from causalc.compiler.families import CHECKS, FAMILIES, SOURCES
 from causalc.compiler.graph import Graph, bits
-from causalc.compiler.identify import NotIdentifiable
 from causalc.compiler.kinds import KINDS
 from causalc.errors import CausalcError
-from causalc.grammar import LanguageError, Source, Span, parse
+from causalc.grammar import LanguageError, Source, Span
+from causalc.grammar.parser import parse_source
 from causalc.grammar.printer import call_text, name_text
 from causalc.grammar.shape import MOMENTS
 from causalc.grammar.source import NOWHERE
@@ -40,6 +36,7 @@ from causalc.grammar.tree import (
     Statement,
 )
 from causalc.reading import included, load_graph
+from causalc.verdicts import Asked, Under, verdict
 
 KEYWORDS = {
     "graph": '`graph { X -> Y; X <-> Y }` or `graph "file"`: causes `->`, latent common causes `<->`.',
@@ -78,31 +75,26 @@ class Mention:
     sort: OneOf["variable", "query"]
 
 
-@dataclass(frozen=True, slots=True)
-class Under:
-    """What the checks make of a script under one of its graphs; ``name`` is set where it has several."""
-
-    name: str | None
-    checked: CheckedScript
-    spec: GraphSpec
-
-
 @dataclass(frozen=True)
 class Reading:
-    """A text as far as it can be read; ``folder`` is where the files it names lie."""
+    """A text as far as it can be read; ``folder`` is where the files it names lie.
+
+    ``before`` is what the text was like before it changed: it saves work.
+    """
 
     source: Source
     folder: Path = Path()
+    before: Script | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, text: str, folder: Path = Path()) -> Reading:
+    def of(cls, text: str, folder: Path = Path(), before: Script | None = None) -> Reading:
         """Read a text; never raises."""
-        return cls(Source(text), folder)
+        return cls(Source(text), folder, before)
 
     @cached_property
     def _parsed(self) -> Script | CausalcError:
         try:
-            return parse(self.source.text, self.source.name)
+            return parse_source(self.source, self.before)
         except CausalcError as error:
             return error
 
@@ -110,6 +102,11 @@ class Reading:
     def script(self) -> Script | None:
         """The script, where the text is one."""
         return self._parsed if isinstance(self._parsed, Script) else None
+
+    @property
+    def known(self) -> Script | None:
+        """The script, or where the text is none the last one that was."""
+        return self.script or self.before
 
     @cached_property
     def _checked(self) -> list[Under] | CausalcError:
@@ -130,7 +127,7 @@ class Reading:
             return error
         specs = (g.spec or load(g.path or "") for g in script.graphs)
         pairs = zip(found.items(), specs, strict=False)
-        return [Under(name, checked, spec) for (name, checked), spec in pairs]
+        return [Under.of(name, checked, spec) for (name, checked), spec in pairs]
 
     @cached_property
     def graph(self) -> Graph | None:
@@ -138,26 +135,38 @@ class Reading:
         return None if isinstance(self._checked, CausalcError) else self._checked[0].checked.graph
 
     @cached_property
-    def verdicts(self) -> tuple[tuple[Statement, Query, str, bool], ...]:
-        """Each query asked: its statement, what there is to say and whether it is identifiable."""
+    def asked(self) -> tuple[Asked, ...]:
+        """Each query of the script under each of its graphs, with its verdict."""
         script, found = self.script, self._checked
         if script is None or isinstance(found, CausalcError):
             return ()
-        asked = [(s, q) for s in script.statements for q in _queries(s)]
-        work = len(asked) * len(found)
-        return tuple((s, q, *_verdict(q, under, work)) for s, q in asked for under in found)
+        return tuple(
+            Asked(s, q, under, verdict(q, str(q), under.diagram))
+            for s in script.statements
+            for q in _queries(s)
+            for under in found
+        )
 
     # ---- what is wrong
 
-    def findings(self) -> tuple[Finding, ...]:
-        """Every mistake, and every query that is not identifiable."""
+    def find_help(self, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Find what would help the queries that need it, until ``stop()``; whether anything new was found."""
+        waiting = [a.verdict for a in self.asked if a.verdict.refusal and a.verdict.help is None]
+        for one in waiting:
+            one.find_help(len(self.asked), stop)
+        return any(one.help is not None for one in waiting)
+
+    def findings(self, wait: bool = True) -> tuple[Finding, ...]:
+        """Every mistake, and every query that is not identifiable.
+
+        With ``wait`` what would help such a query is found first; else it is told where it is known.
+        """
         if isinstance(self._checked, CausalcError):
             return tuple(self._mistakes(self._checked))
-        return tuple(
-            Finding(query.span, text, "warning")
-            for _, query, text, good in self.verdicts
-            if not good
-        )
+        if wait:
+            self.find_help()
+        refused = (a for a in self.asked if a.verdict.refusal)
+        return tuple(Finding(a.query.span, a.text, "warning") for a in refused)
 
     def _mistakes(self, error: CausalcError) -> Iterator[Finding]:
         start = self.script.graph if self.script else None
@@ -224,8 +233,7 @@ class Reading:
             return here.span, self._about(here.text)
         asked = self._query_at(offset, False)
         if asked:
-            span = asked[0][0].span
-            return span, "\n\n".join(_markdown(q, text, good) for _, q, text, good in asked)
+            return asked[0].statement.span, "\n\n".join(map(_markdown, asked))
         if here is not None and here.sort == "variable":
             return here.span, self._about(here.text)
         found = next(
@@ -235,12 +243,12 @@ class Reading:
             return Span(*found.span()), KEYWORDS[found[0]]
         return None
 
-    def _query_at(self, offset: int, inside: bool) -> list[tuple[Statement, Query, str, bool]]:
+    def _query_at(self, offset: int, inside: bool) -> list[Asked]:
         """The queries of the statement at a place; ``inside`` asks for the place to be in P(...) itself."""
         return [
-            v
-            for v in self.verdicts
-            if (span := v[1].span if inside else v[0].span).start <= offset < span.end
+            a
+            for a in self.asked
+            if (span := (a.query if inside else a.statement).span).start <= offset < span.end
         ]
 
     def _about(self, name: str) -> str:
@@ -333,22 +341,11 @@ class Reading:
         return list(dict.fromkeys(plain)), list(dict.fromkeys(queries))
 
 
-def _verdict(query: Query, under: Under, among: int) -> tuple[str, bool]:
-    """What there is to say on a query under a graph, and whether it is identifiable there."""
-    graph, spec = under.checked.graph, under.spec
-    where = f"in {under.name}: " if under.name else ""
-    try:
-        return where + solve(Question.of(query), graph).text, True
-    except NotIdentifiable as reason:
-        latents = tuple(v for v in spec.nodes if v not in graph.index)
-        diagram = Diagram(spec.nodes, spec.directed, spec.bidirected, latents)
-        return f"{where}{reason}\n{advice(reason, diagram, among)}", False
-
-
-def _markdown(query: Query, text: str, good: bool) -> str:
-    if good:
-        return f"`{query}` is identifiable\n```\n= {text}\n```"
-    return f"`{query}` is not identifiable\n```\n{text}\n```"
+def _markdown(asked: Asked) -> str:
+    asked.verdict.find_help()
+    if asked.verdict.refusal is None:
+        return f"`{asked.query}` is identifiable\n```\n= {asked.text}\n```"
+    return f"`{asked.query}` is not identifiable\n```\n{asked.text}\n```"
 
 
 def _queries(statement: Statement) -> Iterator[Query]:
@@ -382,5 +379,5 @@ def _walk(node: object) -> Iterator[object]:
             yield from _walk(item)
     elif is_dataclass(node) and not isinstance(node, Source):
         yield node
-        for field in fields(node):
-            yield from _walk(getattr(node, field.name))
+        for part in fields(node):
+            yield from _walk(getattr(node, part.name))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 from urllib.request import url2pathname
@@ -16,6 +18,8 @@ from causalc.errors import CausalcError
 from causalc.grammar import Source, Span, format_script, parse
 
 SEVERITY = {"error": lsp.DiagnosticSeverity.Error, "warning": lsp.DiagnosticSeverity.Warning}
+BREATH = 0.003  # seconds: the next key may be on its way already
+IDLE = 0.3  # seconds without a key
 ITEM = {
     "variable": lsp.CompletionItemKind.Variable,
     "query": lsp.CompletionItemKind.Function,
@@ -32,25 +36,68 @@ SYMBOL = {
 
 
 class Server(LanguageServer):
-    """Keeps the reading of each open text until the text changes."""
+    """Keeps the reading of each open text until the text changes.
+
+    Keys that come in one breath are answered once. What would help queries that are not identifiable is
+    found beside, while nobody types, and told when it is there.
+    """
 
     def __init__(self) -> None:
         super().__init__("causalc", __version__)
         self.readings: dict[str, Reading] = {}
+        self.pending: dict[str, asyncio.TimerHandle] = {}
 
     def reading(self, uri: str) -> Reading:
         """The reading of an open text as it is now."""
         text = self.workspace.get_text_document(uri).source
         known = self.readings.get(uri)
         if known is None or known.source.text != text:
-            known = self.readings[uri] = Reading.of(text, _folder(uri))
+            before = known.known if known else None
+            known = self.readings[uri] = Reading.of(text, _folder(uri), before)
         return known
 
+    def later(self, uri: str, seconds: float, act: Callable[[str], object]) -> None:
+        """Do something about an open text in a while, unless it changes before."""
+        self.drop(uri)
+        loop = asyncio.get_running_loop()
+        self.pending[uri] = loop.call_later(seconds, self._now, uri, act)
+
+    def _now(self, uri: str, act: Callable[[str], object]) -> None:
+        self.pending.pop(uri, None)
+        act(uri)
+
+    def drop(self, uri: str) -> None:
+        """Do not do what was to be done later."""
+        if uri in self.pending:
+            self.pending.pop(uri).cancel()
+
     def publish(self, uri: str) -> None:
-        """Send what is wrong with an open text."""
+        """Send what is wrong with an open text, as far as that is known at once."""
         reading = self.reading(uri)
-        found = [_diagnostic(f, reading.source) for f in reading.findings()]
-        self.text_document_publish_diagnostics(lsp.PublishDiagnosticsParams(uri, found))
+        self._send(uri, reading)
+        if any(a.verdict.refusal and a.verdict.help is None for a in reading.asked):
+            self.later(uri, IDLE, self._help)
+
+    def _help(self, uri: str) -> None:
+        reading = self.reading(uri)
+
+        def stale() -> bool:
+            return uri in self.pending or self.readings.get(uri) is not reading
+
+        found = asyncio.get_running_loop().run_in_executor(None, reading.find_help, stale)
+
+        def told(done: asyncio.Future[bool]) -> None:
+            if not done.exception() and done.result() and not stale():
+                self._send(uri, reading)
+
+        found.add_done_callback(told)
+
+    def _send(self, uri: str, reading: Reading) -> None:
+        version = self.workspace.get_text_document(uri).version
+        found = [_diagnostic(f, reading.source) for f in reading.findings(wait=False)]
+        self.text_document_publish_diagnostics(
+            lsp.PublishDiagnosticsParams(uri, found, version=version)
+        )
 
 
 def _folder(uri: str) -> Path:
@@ -95,10 +142,11 @@ def server() -> Server:
 
     @made.feature(lsp.TEXT_DOCUMENT_DID_CHANGE)
     def changed(ls: Server, params: lsp.DidChangeTextDocumentParams) -> None:
-        ls.publish(params.text_document.uri)
+        ls.later(params.text_document.uri, BREATH, ls.publish)
 
     @made.feature(lsp.TEXT_DOCUMENT_DID_CLOSE)
     def closed(ls: Server, params: lsp.DidCloseTextDocumentParams) -> None:
+        ls.drop(params.text_document.uri)
         ls.readings.pop(params.text_document.uri, None)
 
     @made.feature(lsp.TEXT_DOCUMENT_HOVER)

@@ -226,6 +226,14 @@ def solve(question: Question, graph: Graph, leave_out: bool = False) -> Estimand
     return Estimand(question, derivation, express(derivation))
 
 
+def decide(question: Question, graph: Graph) -> None:
+    """Raise ``NotIdentifiable`` or ``QueryError`` where ``solve`` would; no estimand is derived."""
+    if question.policies:
+        solve(question, graph)
+    else:
+        identify(graph, *question.sets(graph), question.text)
+
+
 def _followed(question: Question, regime: Regime, derivation: Derivation) -> Estimand:
     root = express_under(regime, derivation)
     return Estimand(question, with_steps(regime, derivation), root, regime)

@@ -7,7 +7,7 @@ identifiable from Q[V] or, where A is outside the district, from Q[V \\ A].
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -49,14 +49,15 @@ class _Spent(Exception):
 class _Decider:
     """Decides queries by ``identify`` for as long as work is left."""
 
-    def __init__(self, work: int) -> None:
+    def __init__(self, work: int, stop: Callable[[], bool]) -> None:
         self.left = work
+        self.stop = stop
 
     def __call__(self, graph: Graph, outcomes: int, do: int, given: int = 0) -> bool:
         self.left -= len(graph.nodes) + sum(
             (a | b).bit_count() for a, b in zip(graph.parents, graph.siblings, strict=True)
         )
-        if self.left < 0:
+        if self.left < 0 or self.stop():
             raise _Spent
         try:
             identify(graph, outcomes, do, given)
@@ -65,10 +66,15 @@ class _Decider:
         return True
 
 
-def remedies(question: Question, diagram: Diagram | Graph, work: int = WORK) -> Remedies:
+def remedies(
+    question: Question,
+    diagram: Diagram | Graph,
+    work: int = WORK,
+    stop: Callable[[], bool] = lambda: False,
+) -> Remedies:
     """Find the single changes after which a query that is not identifiable is, and identifiable queries near it.
 
-    ``work`` bounds the vertices and edges looked at. Raises ``QueryError`` where the query does not fit the graph.
+    ``work`` bounds the vertices and edges looked at; once ``stop()`` holds, no more is tried. Raises ``QueryError`` where the query does not fit the graph.
     """
     if isinstance(diagram, Graph):
         diagram = Diagram.of(diagram)
@@ -76,7 +82,7 @@ def remedies(question: Question, diagram: Diagram | Graph, work: int = WORK) -> 
     if question.policies:
         question = effect_of(question, graph)
     sets = question.sets(graph)
-    decide = _Decider(work)
+    decide = _Decider(work, stop)
     suspects = set(_suspects(graph, *sets))
     pairs = [p for p in dict.fromkeys(diagram.bidirected) if sets[2] or suspects >= {*p}]
 

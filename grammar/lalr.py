@@ -142,6 +142,9 @@ def _token(text: str, name: str, offset: int) -> Token:
 
 
 def _reduce(t: Tables, rule: Rule, states: list[int], values: list[Any], builder: object) -> None:
+    if rule.transparent and rule.size == 1 and type(values[-1]) is not _Children:
+        states[-1] = t.states[states[-2]][rule.origin]  # the only child stands for the rule
+        return
     at = len(values) - rule.size
     longer = rule.size and isinstance(values[at], _Children)
     children = values[at] if longer else _Children()  # so that a long list is never copied

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -30,15 +31,18 @@ from causalc.grammar.tree import (
 )
 
 BUILDER = Builder()
+LONGEST_KEYWORD = max(map(len, u.STATEMENTS))
 TRIVIA = re.compile(
     r"""(?P<other>"(?:[^"\\\n\r]|\\.)*"|`[^`\n\r]*`)|(?P<comment>(?:#|//)[^\n\r]*)"""
 )
 
 
-def _parse(source: Source, start: str, finish: Callable[[Any], Any] = lambda made: made) -> Any:
+def _parse(
+    source: Source, start: str, finish: Callable[[Any], Any] = lambda made: made, offset: int = 0
+) -> Any:
     try:
         _refuse_unreadable(source)
-        return finish(run(source.text, start, BUILDER))
+        return finish(run(source.text, start, BUILDER, offset))
     except Fault as fault:
         message = fault.message
     except Endless:
@@ -66,20 +70,44 @@ def parse(text: str, name: str = "<script>") -> Script:
     return parse_source(Source(text, name))
 
 
+def _shared(one: str, other: str) -> int:
+    """How many characters two texts have in common at the beginning."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
+    return low
+
+
 def parse_file(path: str | PathLike[str]) -> Script:
     """Read a script from a file. Raises ``CausalcError``, ``LanguageError`` among them."""
     return parse_source(Source.read(path))
 
 
-def parse_source(source: Source) -> Script:
-    """Read a script. Raises ``LanguageError``."""
+def parse_source(source: Source, before: Script | None = None) -> Script:
+    """Read a script. Raises ``LanguageError``.
+
+    Where the text begins like that of ``before``, the statements that it begins with are not read again.
+    """
+    kept, offset = _kept(before, source.text) if before else ((), 0)
 
     def finish(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        if not statements:
+        if not (kept or statements):
             raise Fault(u.Empty(NOWHERE, "graph { X -> Y }  query effect = P(Y | do(X))"))
-        return tuple(placed(statement, source) for statement in statements)
+        return tuple(placed(statement, source) for statement in (*kept, *statements))
 
-    return Script(_parse(source, "script", finish), comments(source), source)
+    return Script(_parse(source, "script", finish, offset), comments(source), source)
+
+
+def _kept(script: Script, text: str) -> tuple[tuple[Statement, ...], int]:
+    """The statements of a script that stand in another text too, at its beginning, and where the rest starts.
+
+    A statement is over where the keyword of the next stands, so that must be there as well.
+    """
+    same = _shared(script.source.text if script.source else "", text)
+    starts = [s.span.start for s in script.statements]
+    count = max(bisect_right(starts, same - LONGEST_KEYWORD - 1) - 1, 0)
+    return script.statements[:count], starts[count] if count else 0
 
 
 def parse_tail(source: Source, offset: int) -> tuple[Statement, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from causalc.grammar.source import Source, Span
 from causalc.grammar.unexpected import CLOSERS, STATEMENTS
@@ -25,7 +26,7 @@ class Word:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Place:
     """Where the parser stopped: the words before it and the word there, ``None`` at the end."""
 
@@ -41,7 +42,7 @@ class Place:
         """The word before the place."""
         return self.before[-1] if self.before else None
 
-    @property
+    @cached_property
     def open_brackets(self) -> tuple[Word, ...]:
         """The brackets that are open at the place, outermost first."""
         stack: list[Word] = []
@@ -52,7 +53,7 @@ class Place:
                 stack.pop()
         return tuple(stack)
 
-    @property
+    @cached_property
     def statement(self) -> Word | None:
         """The keyword of the statement that the place is in."""
         depth, found = 0, None

@@ -10,8 +10,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from causalc.editing import Reading
+from causalc.editing import Reading, _walk
+from causalc.grammar import LanguageError, Source
+from causalc.grammar.parser import parse_source
+from causalc.grammar.tree import Script
 
 pytest.importorskip("pygls")
 
@@ -123,6 +128,12 @@ class Client(LanguageClient):
         def keep(params: lsp.PublishDiagnosticsParams) -> None:
             self.published.put_nowait(params)
 
+    async def told(self, version: int) -> lsp.PublishDiagnosticsParams:
+        """The next diagnostics of a version of the text."""
+        while (found := await self.published.get()).version != version:
+            pass
+        return found
+
 
 async def conversation(folder: Path) -> dict[str, object]:
     """Open, ask, type, and close, as an editor does."""
@@ -135,7 +146,7 @@ async def conversation(folder: Path) -> dict[str, object]:
     text = "# 🙂 says hello\n" + SCRIPT.replace("W2", "`🙂`")
     document = lsp.TextDocumentItem(uri, "causal", 1, text)
     client.text_document_did_open(lsp.DidOpenTextDocumentParams(document))
-    result: dict[str, object] = {"opened": await client.published.get()}
+    result: dict[str, object] = {"opened": await client.told(1), "helped": await client.told(1)}
     here = lsp.TextDocumentIdentifier(uri)
     line = text.splitlines()[1]
     place = lsp.Position(1, len(line[: line.index("X -> Y")].encode("utf-16-le")) // 2)
@@ -163,7 +174,7 @@ async def conversation(folder: Path) -> dict[str, object]:
                 lsp.VersionedTextDocumentIdentifier(version, uri), [change]
             )
         )
-        result["typed"] = await client.published.get()
+        result["typed"] = await client.told(version)
         seconds.append(time.perf_counter() - start)
     result["seconds"] = seconds
     logging.getLogger(__name__).info("seconds a change: %s", [round(s, 4) for s in seconds])
@@ -182,6 +193,8 @@ def test_an_editor_and_the_server(tmp_path: Path) -> None:
     (warning,) = said["opened"].diagnostics
     assert warning.severity == lsp.DiagnosticSeverity.Warning
     assert "not identifiable" in warning.message
+    (warning,) = said["helped"].diagnostics
+    assert "  - measure U" in warning.message
     assert said["hover"].contents.value.startswith("**X**")
     assert said["definition"].range.start.line == 1
     (edits,) = said["rename"].changes.values()
@@ -203,3 +216,59 @@ def test_without_pygls_the_command_says_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "lsprotocol", None)
     done = CliRunner().invoke(cli, ["lsp"])
     assert "pip install 'causalc[lsp]'" in str(done.exception)
+
+
+# ---- what is known from before the change
+
+
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.causal"))
+
+
+def spelled(source: Source, before: Script | None) -> object:
+    """All there is in a script, places included, or its message."""
+    try:
+        script = parse_source(source, before)
+    except LanguageError as error:
+        return str(error)
+    found = [
+        (type(n).__name__, getattr(n, "span", None)) for s in script.statements for n in _walk(s)
+    ]
+    return (
+        script,
+        found,
+        [getattr(s, "option_spans", ()) for s in script.statements],
+        script.comments,
+    )
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    path=st.sampled_from(EXAMPLES),
+    place=st.floats(0, 1),
+    length=st.integers(0, 40),
+    added=st.sampled_from(
+        ["", "x", "\n", "# ", "}", "query ", "query z = P(Y)\n", "r", '"', "var", ";", "`", "over "]
+    ),
+)
+def test_a_changed_text_is_read_as_if_it_were_new(
+    path: Path, place: float, length: int, added: str
+) -> None:
+    text = path.read_text(encoding="utf-8")
+    before = parse_source(Source(text))
+    start = round(place * len(text))
+    changed = Source(text[:start] + added + text[start + length :])
+    assert spelled(changed, before) == spelled(changed, None)
+
+
+def test_a_verdict_is_found_once_and_its_help_when_there_is_time() -> None:
+    reading = Reading.of(SCRIPT)
+    later = Reading.of(SCRIPT + "# more", before=reading.script)
+    assert [a.verdict for a in reading.asked] == [a.verdict for a in later.asked]
+    assert all(a.verdict is b.verdict for a, b in zip(reading.asked, later.asked, strict=True))
+    lost = Reading.of("graph { A -> B; A <-> B; latent L; L -> {A B} }\nquery q = P(B | do(A))")
+    (quick,) = lost.findings(wait=False)
+    assert "not identifiable" in quick.text
+    assert not lost.find_help(stop=lambda: True)
+    assert lost.findings(wait=False) == (quick,)
+    assert lost.find_help() and not lost.find_help()
+    assert lost.findings(wait=False)[0].text.startswith(quick.text + "\n")
