@@ -23,6 +23,7 @@ from causalc.runtime.draw import Draw, Trace
 from causalc.runtime.families.protocol import Setting, Shape
 from causalc.runtime.fitted import Conditional, Model, Models, Rows, load_model, pick_device
 from causalc.runtime.fitting import Propensity, fit_conditional, fit_propensity, shape_of
+from causalc.runtime.held_out import Diverged
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
 from causalc.runtime.schema import Schema, near
@@ -32,7 +33,6 @@ from causalc.runtime.specs import ModelSpec
 from causalc.runtime.store import Store, key_of
 from causalc.runtime.stored import Spool, slices, some
 from causalc.runtime.team import team
-from causalc.runtime.train import Diverged
 
 _MOST_GENERATED = 50_000
 _EXTREME = 1000  # times the distance that nine rows in ten keep from the median

@@ -11,37 +11,30 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import nn
 
-from causalc.errors import CausalcError
+from causalc.runtime.batches import Batches, BatchesOfMany, batches_of, held_rows, split, take
 from causalc.runtime.checkpoint import Call, Point, State, Stopped
-from causalc.runtime.encode import Encoded, unpack
+from causalc.runtime.encode import Encoded
 from causalc.runtime.families.protocol import Setting, Tensors
+from causalc.runtime.held_out import HeldOut, cast
 from causalc.runtime.interrupt import listening, stopped
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
-from causalc.runtime.stored import MANY, Order
 from causalc.runtime.team import team
 
 _CHECKS = 30  # held-out evaluations a run
-_HELD_OUT = 0.1
-_MOST_HELD_OUT = 3000
 _PRIOR_ROWS = 5000.0
 _TIMED = 20  # steps by which the time of all is judged
 _FOR_STEPS = 0.9  # of a budget; the rest is for held-out checks
 _ON_DEVICE = 4 << 30  # bytes of rows kept on an accelerator
-
-
-class Diverged(CausalcError):
-    """The loss is not finite."""
 
 
 class Objective(Protocol):
@@ -94,17 +87,6 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def split(n: int, seed: int) -> tuple[torch.Tensor | Chosen, torch.Tensor]:
-    """Return indices of training rows and of held-out rows, a function of (n, seed)."""
-    if n > MANY:
-        order_of_many = Order(n, derive(seed, "split"))
-        held_out = torch.from_numpy(order_of_many[np.arange(_MOST_HELD_OUT)])
-        return Chosen(order_of_many, _MOST_HELD_OUT), held_out
-    order = torch.from_numpy(np.random.default_rng(derive(seed, "split")).permutation(n))
-    held = min(_MOST_HELD_OUT, max(1, round(_HELD_OUT * n))) if n > 1 else 0
-    return order[held:], order[:held] if held else order
-
-
 def effective(weights: torch.Tensor | None, n: int) -> float:
     """Return the effective number of rows, (Σw)² / Σw²."""
     return float(n) if weights is None else float(weights.sum() ** 2 / (weights**2).sum())
@@ -136,14 +118,17 @@ def train(
     n = len(next(iter(rows.values())))
     used, held = split(n, setting.seed)
     rows = _place(rows, setting.device)
-    batches = _batches(used, held, weights, plan.batch, setting.seed)
+    batches = batches_of(used, held, weights, plan.batch, setting.seed)
     rank = team().rank
     noise = derive(setting.seed, "noise", rank) if rank else derive(setting.seed, "noise")
     generator = torch.Generator(setting.device).manual_seed(noise % 2**63)
     module.to(setting.device).train()
     average = _Average(module, plan.decay)
     optimiser = _optimiser(module, plan, setting)
-    watch = _Watch(average.module, _held(rows, held, setting), weights, held, plan, setting, report)
+    mass = torch.ones(len(held)) if weights is None else weights[held].double()
+    watch = HeldOut(
+        average.module, held_rows(rows, held, setting), mass, plan, setting.device, report
+    )
     training = _Training(module, average, optimiser, batches, generator, watch, report, plan.steps)
     call = _call(training, plan, setting, n)
     point = call.found() if call else None
@@ -231,7 +216,7 @@ def _fitting_step(training: _Training, rows: Tensors, plan: Plan, setting: Setti
     while True:
         before = training.generator.get_state()
         try:
-            batch = _take(rows, team().share(training.batches.next()), setting)
+            batch = take(rows, team().share(training.batches.next()), setting)
             return _step(training.stepped, training.optimiser, batch, plan, training.generator)
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error) or training.batches.size <= 1 or team().size > 1:
@@ -263,9 +248,9 @@ class _Training:
     module: nn.Module
     average: _Average
     optimiser: torch.optim.Optimizer
-    batches: _Batches | _OfMany
+    batches: Batches | BatchesOfMany
     generator: torch.Generator
-    watch: _Watch
+    watch: HeldOut
     report: Report
     steps: int
     timed: bool = False  # whether a budget has set the steps
@@ -395,154 +380,6 @@ def _place(rows: Tensors, device: str) -> Tensors:
     return {name: values.to(device) for name, values in rows.items()}
 
 
-def _take(rows: Tensors, index: torch.Tensor, setting: Setting) -> Tensors:
-    return {
-        name: unpack(values[index.to(values.device)].to(setting.device))
-        for name, values in rows.items()
-    }
-
-
-def _held(rows: Tensors, held: torch.Tensor, setting: Setting) -> list[Tensors]:
-    return [_take(rows, part, setting) for part in torch.split(held, 1024)]
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The rows of an order from place ``first`` on: those of many that are trained on."""
-
-    order: Order
-    first: int
-
-    def __len__(self) -> int:
-        return len(self.order) - self.first
-
-
-def _batches(
-    used: torch.Tensor | Chosen,
-    held: torch.Tensor,
-    weights: torch.Tensor | None,
-    batch: int,
-    seed: int,
-) -> _Batches | _OfMany:
-    if isinstance(used, Chosen):
-        return _OfMany(used, held, weights, batch, seed)
-    return _Batches(used, weights, batch, seed)
-
-
-class _OfMany:
-    """As ``_Batches``, of rows too many for an index of them: every order is computed where it is read.
-
-    Without weights each epoch takes every row once, in an order of its own.
-    """
-
-    def __init__(
-        self, used: Chosen, held: torch.Tensor, weights: torch.Tensor | None, batch: int, seed: int
-    ) -> None:
-        self._used, self._seed, self.size, self.halved = used, seed, batch, False
-        self._epoch, self._place = 0, 0
-        self._order = Order(len(used), derive(seed, "batches", 0))
-        self._cumulative: np.ndarray | None = None
-        if weights is not None:
-            mass = weights.cpu().numpy().copy()
-            mass[held.numpy()] = 0
-            self._cumulative = np.cumsum(mass, out=mass)
-
-    def next(self) -> torch.Tensor:
-        """Return the rows of the next batch."""
-        if self._cumulative is not None:
-            rng = np.random.default_rng(derive(self._seed, "batch", self._place))
-            self._place += 1
-            u = (np.arange(self.size) + rng.random(self.size)) / self.size  # stratified
-            found = np.searchsorted(self._cumulative, u * self._cumulative[-1], "right")
-            return torch.from_numpy(np.minimum(found, len(self._cumulative) - 1))
-        if self._place + self.size > len(self._used):
-            self._go_to(self._epoch + 1, 0)
-        places = self._order[np.arange(self._place, self._place + self.size)]
-        self._place += self.size
-        return torch.from_numpy(self._used.order[places + self._used.first])
-
-    def _go_to(self, epoch: int, place: int) -> None:
-        self._epoch, self._place = epoch, place
-        self._order = Order(len(self._used), derive(self._seed, "batches", epoch))
-
-    def halve(self) -> None:
-        """Take the last batch back, and half as many rows from now on."""
-        self._place -= 1 if self._cumulative is not None else self.size
-        self.size, self.halved = max(1, self.size // 2), True
-
-    def state(self) -> dict[str, Any]:
-        """Return the state as a JSON value."""
-        place = {"epoch": self._epoch, "place": self._place}
-        return place | {"size": self.size, "halved": self.halved}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over a state."""
-        self._go_to(int(state["epoch"]), int(state["place"]))
-        self.size, self.halved = int(state["size"]), bool(state["halved"])
-
-
-class _Batches:
-    """Row indices for ever: permutations, or draws in proportion to the weights.
-
-    Its state is small: the random state at the start of the permutation, and the place in it.
-    """
-
-    def __init__(
-        self, used: torch.Tensor, weights: torch.Tensor | None, batch: int, seed: int
-    ) -> None:
-        self._rng = np.random.default_rng(derive(seed, "batches"))
-        self._index = used.numpy()
-        self.size, self.halved = min(batch, len(self._index)), False
-        self._cumulative = None
-        if weights is not None:
-            self._cumulative = np.cumsum(weights.cpu().numpy()[self._index])
-        self._before = self._rng.bit_generator.state
-        self._order, self._place = self._index, len(self._index)
-
-    def next(self) -> torch.Tensor:
-        """Return the rows of the next batch."""
-        if self._cumulative is not None:
-            self._before = self._rng.bit_generator.state
-            u = (np.arange(self.size) + self._rng.random(self.size)) / self.size  # stratified
-            found = np.searchsorted(self._cumulative, u * self._cumulative[-1], "right")
-            return torch.from_numpy(self._index[np.minimum(found, len(self._index) - 1)])
-        if self._place + self.size > len(self._order):
-            self._before = self._rng.bit_generator.state
-            self._order, self._place = self._rng.permutation(self._index), 0
-        self._place += self.size
-        return torch.from_numpy(self._order[self._place - self.size : self._place])
-
-    def halve(self) -> None:
-        """Take the last batch back, and half as many rows from now on."""
-        if self._cumulative is None:
-            self._place -= self.size
-        else:
-            self._rng.bit_generator.state = self._before
-        self.size, self.halved = max(1, self.size // 2), True
-
-    def state(self) -> dict[str, Any]:
-        """Return the state as a JSON value."""
-        begun = self._cumulative is None and self._order is not self._index
-        before = self._before if begun else self._rng.bit_generator.state
-        return {"rng": before, "place": self._place if begun else None} | {
-            "size": self.size,
-            "halved": self.halved,
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over a state."""
-        self._rng.bit_generator.state = self._before = state["rng"]
-        self.size, self.halved = int(state["size"]), bool(state["halved"])
-        if state["place"] is not None:
-            self._order = self._rng.permutation(self._index)
-            self._place = int(state["place"])
-
-
-def _cast(device: str, precision: str) -> torch.autocast:
-    kind = torch.device(device).type
-    return torch.autocast(kind, torch.bfloat16, enabled=precision == "bfloat16")
-
-
 def _step(
     module: nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -550,78 +387,10 @@ def _step(
     plan: Plan,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    with _cast(generator.device.type, plan.precision):
+    with cast(generator.device.type, plan.precision):
         loss: torch.Tensor = module.loss(batch, generator).mean()  # type: ignore[operator]
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(list(module.parameters()), plan.clip)
     optimiser.step()
     return loss.detach()
-
-
-class _Watch:
-    """Held-out loss of the averaged weights: which to keep, and whether to stop.
-
-    Kept are the latest weights that are not significantly worse than the best seen: by more than
-    one standard error of the row-wise difference. The learning rate falls throughout, so among
-    equals the latest are the least noisy; picking the lowest of many noisy figures would keep
-    half-trained weights.
-    """
-
-    def __init__(
-        self,
-        module: nn.Module,
-        batches: list[Tensors],
-        weights: torch.Tensor | None,
-        held: torch.Tensor,
-        plan: Plan,
-        setting: Setting,
-        report: Report,
-    ) -> None:
-        self.module, self.batches, self.plan = module, batches, plan
-        self.setting, self.report = setting, report
-        mass = torch.ones(len(held)) if weights is None else weights[held].double()
-        self.mass = (mass / mass.sum()).to(setting.device, torch.float64)
-        self.lowest: torch.Tensor | None = None
-        self.kept_loss, self.kept_step, self.stale = math.inf, 0, 0
-        self.kept = {k: v.clone() for k, v in module.state_dict().items()}
-
-    @property
-    def stopped(self) -> bool:
-        return self.stale >= self.plan.patience
-
-    def check(self, step: int, loss: torch.Tensor, done: float) -> None:
-        losses = self._losses()
-        held = float((losses * self.mass).sum())
-        if not (math.isfinite(held) and math.isfinite(float(loss))):
-            raise Diverged(
-                f"Training diverged: the loss is {float(loss):g} at step {step}, held out {held:g}. "
-                f"Use a smaller lr (it is {self.plan.lr:g}) or a larger batch, and check the data "
-                "for extreme values (transform='quantile' tames them)."
-            )
-        self.report.curve.append({"step": step, "loss": float(loss), "held_out": held})
-        self.report.update(done, f"loss {held:.4f}")
-        self.stale += 1
-        if self._as_good(losses):
-            self.kept_loss, self.kept_step, self.stale = held, step, 0
-            self.kept = {k: v.clone() for k, v in self.module.state_dict().items()}
-
-    def _as_good(self, losses: torch.Tensor) -> bool:
-        """Compare with the lowest losses so far, which these replace if they are lower."""
-        if self.lowest is None:
-            self.lowest = losses
-            return True
-        worse = losses - self.lowest
-        gap = float((worse * self.mass).sum())
-        if gap <= 0:
-            self.lowest = losses
-            return True
-        return gap <= float((((worse - gap) * self.mass) ** 2).sum().sqrt())
-
-    @torch.no_grad()
-    def _losses(self) -> torch.Tensor:
-        # The same noise at every check, or the comparison would be between draws of noise.
-        generator = torch.Generator(self.setting.device).manual_seed(7)
-        with _cast(self.setting.device, self.plan.precision):
-            losses = [self.module.loss(batch, generator) for batch in self.batches]  # type: ignore[operator]
-        return torch.cat([part.double() for part in losses])

@@ -8,7 +8,7 @@ import pytest
 
 import causalc
 from causalc.errors import CausalcError
-from causalc.runtime import fitting, specs, stored, train, written
+from causalc.runtime import batches, fitting, specs, stored, written
 from causalc.runtime.data import load
 from causalc.runtime.draw import Draw
 from causalc.runtime.families import softmax
@@ -114,12 +114,12 @@ def test_an_order_takes_every_row_once(n: int) -> None:
 
 
 def test_orders_of_many_rows_train_and_resume_alike(monkeypatch) -> None:
-    for module in (stored, fitting, train, softmax):
+    for module in (stored, fitting, batches, softmax):
         monkeypatch.setattr(module, "MANY", 1000)
-    monkeypatch.setattr(train, "_MOST_HELD_OUT", 100)
+    monkeypatch.setattr(batches, "_MOST_HELD_OUT", 100)
     monkeypatch.setattr(stored, "SOME", 800)
-    used, held = train.split(3000, 1)
-    first, second = (train._batches(used, held, None, 64, 1) for _ in range(2))
+    used, held = batches.split(3000, 1)
+    first, second = (batches.batches_of(used, held, None, 64, 1) for _ in range(2))
     seen = np.concatenate([first.next().numpy() for _ in range(2900 // 64)])
     assert len(set(seen)) == len(seen) and not set(seen) & set(held.tolist())
     second.restore(first.state())

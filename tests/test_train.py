@@ -12,10 +12,11 @@ from torch import nn
 from causalc.errors import CausalcError
 from causalc.runtime import specs
 from causalc.runtime import train as loop
+from causalc.runtime.batches import split
 from causalc.runtime.checkpoint import Checkpoints
 from causalc.runtime.families.protocol import Setting
 from causalc.runtime.progress import Report
-from causalc.runtime.train import Plan, effective, seeded, split, train
+from causalc.runtime.train import Plan, effective, seeded, train
 
 HERE = Setting(0, "cpu")
 
