@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import abc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +22,7 @@ from causalc.compiler.families import (
 )
 from causalc.compiler.kinds import kind_from_call, kind_problem, parameter_in, plain
 from causalc.compiler.scope import Scope
-from causalc.grammar.source import NOWHERE
+from causalc.grammar.source import INVISIBLE, NOWHERE, Span
 from causalc.grammar.tree import (
     Call,
     DataStatement,
@@ -87,12 +89,24 @@ def _path(call: Call, scope: Scope) -> str:
         case (Parameter(name, span=span),):
             scope.say(d.ParameterOutsideQuery(span, name))
         case (Literal(str(path), span=span),):
-            if path:
-                return path
-            scope.say(d.EmptyPath(span))
+            check_path(path, span, scope)
+            return path
+        case (Symbol(text),):
+            scope.say(d.SourcePath(call.span, call.name, text))
         case _:
-            scope.say(d.SourcePath(call.span, call.name))
+            scope.say(d.SourcePath(call.span, call.name, "path"))
     return ""
+
+
+def check_path(path: str, span: Span, scope: Scope) -> None:
+    """Note a path that can name no file of this machine."""
+    hidden = next((c for c in path if unicodedata.category(c) in INVISIBLE), None)
+    if not path:
+        scope.say(d.EmptyPath(span))
+    elif hidden:
+        scope.say(d.PathCharacter(span, f"U+{ord(hidden):04X}"))
+    elif re.match(r"[a-z]\w+://", path):
+        scope.say(d.NotAFile(span))
 
 
 def _columns(statement: DataStatement, scope: Scope) -> tuple[str | None, dict[str, str]]:

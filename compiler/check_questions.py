@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from causalc.compiler import declaration_messages as d
 from causalc.compiler import messages as m
+from causalc.compiler.check_declarations import check_path
 from causalc.compiler.check_policies import check_policies
 from causalc.compiler.check_values import check_value
 from causalc.compiler.checked import CheckedCheck, CheckedQuery, CheckedSample
@@ -75,6 +76,10 @@ def check_names(query: Query, scope: Scope) -> None:
 
 def check_check(statement: CheckStatement, scope: Scope) -> CheckedCheck:
     """Check that the query and the checks exist; an estimate has ``OF_ESTIMATES`` alone."""
+    asked = [n.text for n in statement.checks if n.text in (*scope.queries, *scope.estimates)]
+    if statement.query.text in CHECKS and asked:
+        scope.say(m.CheckReversed(statement.query.span, statement.query.text, asked[0]))
+        return CheckedCheck(statement.query.text, (), statement.span)
     of_estimate = statement.query.text in scope.estimates
     if not of_estimate or {n.text for n in statement.checks} & {*CHECKS} - {*OF_ESTIMATES}:
         _find_query(statement.query, scope)
@@ -111,8 +116,7 @@ def check_sample(statement: SampleStatement, scope: Scope) -> CheckedSample:
         scope.say(m.RowsMissing(statement.span, name_text(statement.query)))
     if found:
         _check_complete(statement, found, scope)
-    if not statement.path:
-        scope.say(d.EmptyPath(statement.span))
+    check_path(statement.path, statement.span, scope)
     values = {k: plain(v) for k, v in given.items() if not parameter_in(v)}
     n, seed = values.pop("n", None), values.pop("seed", None)
     whole = n if isinstance(n, int) else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from causalc.grammar.diagnostic import Message, Note, did_you_mean, listed, suggest
 from causalc.grammar.source import Span
 
@@ -33,7 +35,17 @@ class UnknownKind(Message):
             "array": "vector",
             "tensor": "vector",
             "picture": "image",
+            "object": "categorical",
+            "char": "text",
+            "normal": "real",
+            "gaussian": "real",
+            "bernoulli": "binary",
+            "poisson": "integer",
         }
+        if self.name.lower() in ("date", "datetime", "time", "timestamp"):
+            return "a date is no kind of its own: count its days or seconds, as integer or real"
+        if re.fullmatch(r"u?int\d+|float\d+", self.name.lower()):
+            return f"did you mean `{'real' if 'float' in self.name.lower() else 'integer'}`?"
         if self.name.lower() in synonyms:
             return f"did you mean `{synonyms[self.name.lower()]}`?"
         return suggest(self.name, self.known, f"the kinds are {listed(self.known)}")
@@ -147,6 +159,10 @@ class NotALevel(Message):
     levels: tuple[str, ...]
 
     def remedy(self) -> str:
+        if self.value.startswith('"') and self.value[1:-1] in self.levels:
+            return f"write {self.value[1:-1]}, without quotes"
+        if f'"{self.value}"' in self.levels:
+            return f'write "{self.value}", in quotes'
         meant = did_you_mean(self.value, (v for v in self.levels if v.startswith('"')))
         if meant:
             return f"did you mean {meant}?"
@@ -179,6 +195,32 @@ class ParameterOutsideQuery(Message):
 # ---- options
 
 
+_A_MODEL_S = "models have it: model Y = diffusion({} = ...)"
+CSV = {
+    **dict.fromkeys(("sep", "delimiter"), "the file's columns are separated by commas: save it so"),
+    **dict.fromkeys(("header", "names"), "the first line of the file names its columns"),
+    **dict.fromkeys(("na_values", "na"), "a missing value is an empty cell: save the file so"),
+}
+TRAIN = {
+    **dict.fromkeys(("lr", "learning_rate"), _A_MODEL_S.format("lr")),
+    **dict.fromkeys(("epochs", "steps", "iterations"), _A_MODEL_S.format("steps")),
+    **dict.fromkeys(("batch", "batch_size"), _A_MODEL_S.format("batch")),
+    **dict.fromkeys(("gpu", "cuda"), 'write  device = "cuda"'),
+    **dict.fromkeys(
+        ("jobs", "workers", "n_jobs"), "say it on the command line: causalc run --jobs 4"
+    ),
+}
+OPTIONS = {
+    "epochs": "steps",
+    "iterations": "steps",
+    "learning_rate": "lr",
+    "hidden": "width",
+    "layers": "depth",
+    "num_layers": "depth",
+    "n_components": "components",
+}
+
+
 class UnknownOption(Message):
     what = "{subject} has no option `{option}`"
     subject: str
@@ -186,8 +228,15 @@ class UnknownOption(Message):
     known: tuple[str, ...]
 
     def remedy(self) -> str:
+        if self.option in CSV and self.subject == "`csv`":
+            return CSV[self.option]
         if not self.known:
             return "it takes none: remove this one"
+        if self.subject == "`train`" and self.option in TRAIN:
+            return TRAIN[self.option]
+        meant = OPTIONS.get(self.option)
+        if meant in self.known:
+            return f"did you mean `{meant}`?"
         return suggest(self.option, self.known, f"it takes {listed(self.known)}")
 
 
@@ -240,19 +289,39 @@ class UnfitBackbone(Message):
 # ---- data
 
 
+_AS_CSV = 'save the sheet as CSV and write csv("rows.csv")'
+_FROM_PYTHON = "a data frame is given from Python: causalc.compile(...).fit(frame)"
+SOURCES = {
+    **dict.fromkeys(("excel", "xls", "xlsx", "ods", "sheet", "read_excel"), _AS_CSV),
+    **dict.fromkeys(("df", "frame", "dataframe", "pandas", "polars"), _FROM_PYTHON),
+    **dict.fromkeys(
+        ("sql", "table", "database", "sqlite"), "write the rows to a CSV or Parquet file"
+    ),
+    **dict.fromkeys(("tsv", "txt", "tab"), "save it with commas and write csv(...)"),
+    **dict.fromkeys(("json", "jsonl", "npz", "npy", "pickle", "rds"), "save it as CSV or Parquet"),
+}
+
+
 class UnknownSource(Message):
     what = "`{name}` is not a kind of data"
     name: str
     known: tuple[str, ...]
 
     def remedy(self) -> str:
-        return suggest(self.name, self.known, f"data are read by {listed(self.known, 'or')}")
+        name = self.name.rpartition(".")[2].lower()
+        read = name.removeprefix("read_")
+        if read in self.known:
+            return f"did you mean `{read}`?"
+        return SOURCES.get(name) or suggest(
+            self.name, self.known, f"data are read by {listed(self.known, 'or')}"
+        )
 
 
 class SourcePath(Message):
     what = "`{source}` takes one path, and options by name"
-    help = 'write {source}("path")'
+    help = 'write {source}("{path}")'
     source: str
+    path: str
 
 
 class UnknownDataOption(Message):
@@ -274,3 +343,16 @@ class NotAColumn(Message):
 class EmptyPath(Message):
     what = "this path is empty"
     help = "name a file or a folder"
+
+
+class PathCharacter(Message):
+    what = "this path holds an invisible character, {point}"
+    help = (
+        'in a string \\n is a line end and \\t a tab: write "/" in paths, or each backslash twice'
+    )
+    point: str
+
+
+class NotAFile(Message):
+    what = "this is an address on a network, and nothing is fetched"
+    help = "download the file and name that"

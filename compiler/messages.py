@@ -103,6 +103,13 @@ class UnknownVariable(Message):
         )
 
 
+class QuestionAsVariable(Message):
+    what = "`{name}` is {kind}, and a variable belongs here"
+    help = "name the variable itself, and what is set: E(Y | do(X = 1))"
+    name: str
+    kind: str
+
+
 class LatentInQuery(Message):
     what = "`{name}` is latent: it is never measured, so it cannot be {role}"
     help = "take it out of the query, or out of `latent` if the data have it"
@@ -197,6 +204,13 @@ class UnknownCheck(Message):
         return suggest(self.name, self.known, f"the checks are {listed(self.known)}")
 
 
+class CheckReversed(Message):
+    what = "`{check}` is a check, and the query stands first"
+    help = "write  check {query} : {check}"
+    check: str
+    query: str
+
+
 class RowsMissing(Message):
     what = "this `sample` does not say how many rows to draw"
     help = "write  sample {query}, n = 1000 to ..."
@@ -232,6 +246,8 @@ class UnknownInput(Message):
     known: tuple[str, ...]
 
     def remedy(self) -> str:
+        if self.name.lower() in ("size", "rows", "count", "samples", "num", "n"):
+            return "did you mean `n`?"
         return suggest(self.name, self.known, f"`sample` takes {listed(self.known)} here")
 
 

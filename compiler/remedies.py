@@ -74,7 +74,8 @@ def remedies(
 ) -> Remedies:
     """Find the single changes after which a query that is not identifiable is, and identifiable queries near it.
 
-    ``work`` bounds the vertices and edges looked at; once ``stop()`` holds, no more is tried. Raises ``QueryError`` where the query does not fit the graph.
+    ``work`` bounds the vertices and edges looked at; once ``stop()`` holds, no more is tried. Raises
+    ``QueryError`` where the query does not fit the graph.
     """
     if isinstance(diagram, Graph):
         diagram = Diagram.of(diagram)

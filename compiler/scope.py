@@ -51,7 +51,11 @@ class Scope:
         """Whether a name is in the graph; notes what is wrong where it is not."""
         if not self.graph_known or name.text in self.observed or name.text in self.latent:
             return True
-        self.say(m.UnknownVariable(name.span, name.text, self.observed, self.graph_name))
+        if name.text in self.queries or name.text in self.estimates:
+            kind = "a query" if name.text in self.queries else "an estimate"
+            self.say(m.QuestionAsVariable(name.span, name.text, kind))
+        else:
+            self.say(m.UnknownVariable(name.span, name.text, self.observed, self.graph_name))
         return False
 
     def is_parameter(self, value: Value) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from causalc.grammar import messages as m
 from causalc.grammar import tree as t
 from causalc.grammar.diagnostic import Fault
+from causalc.grammar.foreign_messages import CommaInNumber
 from causalc.grammar.lalr import Token
 from causalc.grammar.shape import Distribution, Do, Terms, moment, query
 from causalc.grammar.source import INVISIBLE, NOWHERE, Span
@@ -148,6 +149,7 @@ class Builder:
         values = _only(children, t.Literal, t.Parameter, t.Symbol, t.Sequence)
         for value in values:
             if options and value.span.start > options[0].span.start:
+                _refuse_decimal_comma(options, value)
                 raise Fault(m.PositionalAfterOption(value.span, options[0].name.text))
         return t.Call(
             str(children[0]),
@@ -392,6 +394,18 @@ def _unrepeated(options: tuple[_Named, ...]) -> tuple[_Named, ...]:
         if seen is not option:
             raise Fault(m.RepeatedOption(option.name.span, option.name.text, seen.name.span))
     return options
+
+
+def _refuse_decimal_comma(options: tuple[_Option, ...], value: t.Value) -> None:
+    """``lr = 0,001``, whose end looks like another argument."""
+    for option in options:
+        match option.value, value:
+            case t.Literal(int(whole)), t.Literal(int(rest)) if (
+                option.span.end + 1 == value.span.start
+            ):
+                text = str(rest).zfill(value.span.end - value.span.start)
+                span = option.value.span | value.span
+                raise Fault(CommaInNumber(span, f"{whole},{text}", str(whole), text))
 
 
 def _depth(value: t.Value) -> int:

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from causalc.grammar import unexpected as u
 from causalc.grammar.diagnostic import Message
 from causalc.grammar.foreign import RULES as FOREIGN
+from causalc.grammar.formulas import RULES as FORMULAS
 from causalc.grammar.place import Place, opens_line, place_at
 from causalc.grammar.printer import name_text
 from causalc.grammar.source import INVISIBLE, Source, Span
+from causalc.grammar.statement_habits import RULES as HABITS
 
 OPEN_ENDED = (":", "=", ",", "+", "-", "*", "/", "over")
 ARITHMETIC = ("+", "-", "*", "/", "<", ">", "==", "<=", ">=", "!=")
@@ -400,6 +402,8 @@ def _terminal(name: str) -> str:
 
 RULES: tuple[Callable[[Place], Message | None], ...] = (
     *FOREIGN,
+    *FORMULAS,
+    *HABITS,
     _graph_head,
     _character,
     _counterfactual,

@@ -73,7 +73,9 @@ def _joining_word(p: Place) -> Message | None:
     if p.here is None or not p.open_brackets or p.open_brackets[0].text != "(":
         return None
     if p.here.text.lower() in ("and", "&") and "COMMA" in p.expected:
-        return WrongSymbol(p.span, p.here.text, ",", "P(Y | do(X), Z), with commas")
+        event = any(word.kind == "mark" and word.text == "==" for word in p.before)
+        example = "Pr(Y == 1, M == 1 | do(X = 1))" if event else "P(Y | do(X), Z)"
+        return WrongSymbol(p.span, p.here.text, ",", f"{example}, with commas")
     if p.here.text.lower() in ("given", "if", "when") and "VBAR" in p.expected:
         return WrongSymbol(p.span, p.here.text, "|", "P(Y | do(X), Z)")
     return None
@@ -214,6 +216,7 @@ def _parameter_in_graph(p: Place) -> Message | None:
         and p.after
         and p.after.kind == "word"
         and _touch(p.here, p.after)
+        and not p.seen("=")
     ):
         return f.ParameterHere(p.span | p.after.span, p.after.text)
     return None

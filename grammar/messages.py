@@ -101,6 +101,9 @@ class UnknownArrow(Message):
             "<--": "<-",
             "↔": "<->",
             "<=>": "<->",
+            "<-->": "<->",
+            "<==>": "<->",
+            "--->": "->",
         }
         if self.arrow in plain:
             return f"write {plain[self.arrow]}"
@@ -133,12 +136,15 @@ class LatentWithoutComma(Message):
 class StrayName(Message):
     what = "`{name}` stands beside another statement and in no edge"
     name: str
+    phrase: str
 
     def remedy(self) -> str:
         if self.name.endswith((".causal", ".dag", ".dot", ".gml", ".txt")):
             return 'a graph in braces reads no file: write  graph "file.dag"'
         if self.name.lower() in ("hidden", "unobserved", "unmeasured", "latents"):
             return "did you mean `latent`?"
+        if self.phrase:
+            return f"one name of several words stands in backticks: `{self.phrase}`; else put `;` between"
         return (
             f"write an edge, X -> Y; or `; {self.name};` if it is a variable without edges, "
             "or give it a line of its own"
@@ -304,25 +310,54 @@ class NotADistribution(Message):
     head: str
 
 
+_SAMPLED = "sample the query and compute it from the rows"
+MOMENTS = (
+    (("p", "prob", "probability"), "write Pr(Y == 1 | ...) for the probability of an event"),
+    (
+        ("ate", "effect", "difference", "contrast", "rd"),
+        "write E(Y | do(X = 1)) - E(Y | do(X = 0))",
+    ),
+    (("rr", "ratio", "risk_ratio"), "write E(Y | do(X = 1)) / E(Y | do(X = 0))"),
+    (
+        ("or", "odds", "odds_ratio"),
+        "write Pr(Y == 1 | do(X = 1)) / Pr(Y == 0 | do(X = 1)) for the odds of Y; their ratio is that of two such",
+    ),
+    (
+        ("quantile", "q", "percentile", "perc", "pctl"),
+        "write Quantile(Y, 0.9 | ...), with the share from 0 to 1",
+    ),
+    (
+        ("sd", "std", "stdev", "stddev"),
+        "write Var(Y | ...): its root is the standard deviation",
+    ),
+    (
+        ("cate", "hte", "ite"),
+        "write E(Y | do(X = 1), Z) - E(Y | do(X = 0), Z): a line for each Z",
+    ),
+    (
+        ("att", "atc", "atu", "ett"),
+        "what the treated would have had is a counterfactual, which is not answered; "
+        "E(Y | do(X = 1)) - E(Y | do(X = 0)) is the effect in all",
+    ),
+    (
+        ("nde", "nie", "cde", "direct", "indirect"),
+        "natural effects are counterfactual; the controlled one is "
+        "E(Y | do(X = 1, M = 0)) - E(Y | do(X = 0, M = 0))",
+    ),
+    (("log", "exp", "sqrt", "abs", "max", "min"), _SAMPLED),
+    (("cov", "corr", "cor", "correlation", "covariance", "entropy", "kl"), _SAMPLED),
+    (("mean", "avg", "average", "expectation", "expected"), "write E(Y | ...)"),
+)
+
+
 class UnknownMoment(Message):
     what = "`{function}` cannot be estimated"
     function: str
 
     def remedy(self) -> str:
-        if self.function in ("P", "p", "Prob", "prob"):
-            return "write Pr(Y == 1 | ...) for the probability of an event"
-        if self.function.lower() in ("ate", "effect", "difference", "contrast"):
-            return "write E(Y | do(X = 1)) - E(Y | do(X = 0))"
-        if self.function.lower() in ("quantile", "q", "percentile", "perc", "pctl"):
-            return "write Quantile(Y, 0.9 | ...), with the share from 0 to 1"
-        if self.function.lower() in ("sd", "std", "stdev", "stddev"):
-            return "write Var(Y | ...): its root is the standard deviation"
-        if self.function.lower() in ("cate", "hte"):
-            return "write E(Y | do(X = 1), Z) - E(Y | do(X = 0), Z): a line for each Z"
-        if self.function.lower() in ("log", "exp", "sqrt"):
-            return "sample the query and compute it from the rows"
-        if self.function.lower() in ("mean", "avg", "average", "expectation"):
-            return "write E(Y | ...)"
+        known = next((hint for names, hint in MOMENTS if self.function.lower() in names), None)
+        if known:
+            return known
         meant = did_you_mean(self.function, ("E", "Var", "Pr", "Median", "Quantile"))
         hint = f"did you mean `{meant}`? " if meant else ""
         return f"{hint}use E(Y | ...), Var(Y | ...), Median(Y | ...) or Pr(Y == 1 | ...)"

@@ -21,6 +21,7 @@ from causalc.grammar.tree import (
     Call,
     Chain,
     Comment,
+    GraphItem,
     GraphSpec,
     GraphStatement,
     Latent,
@@ -150,7 +151,14 @@ def _refuse_strays(spec: GraphSpec, source: Source) -> None:
         for item in (right, left):
             match item:
                 case Chain((NodeSet((name,), False),), (), ()) if name.text not in joined:
-                    raise Fault(m.StrayName(name.span, name.text))
+                    raise Fault(m.StrayName(name.span, name.text, _phrase(left, right, source)))
+
+
+def _phrase(left: GraphItem, right: GraphItem, source: Source) -> str:
+    """``blood pressure`` in ``blood pressure -> Y``: what may be one name of several words."""
+    if not (isinstance(left, Chain) and isinstance(right, Chain) and (left.arrows or right.arrows)):
+        return ""
+    return source.text[left.sets[-1].names[-1].span.start : right.sets[0].names[0].span.end]
 
 
 def parse_query(text: str) -> Query:

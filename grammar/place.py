@@ -12,7 +12,7 @@ from causalc.grammar.unexpected import CLOSERS, STATEMENTS
 WORDS = re.compile(
     r'(?P<skip>\s+|(?:#|//)[^\n\r]*)|(?P<string>"(?:[^"\\\n\r]|\\.)*")|(?P<quoted>`(?:[^`\n\r]|``)*`)'
     r"|(?P<word>[^\W\d]\w*(?:\.\w+)*)|(?P<number>[\d.][\w.]*)"
-    r"|(?P<arrow><->|<-@|@->|@-@|@--|--@|<--|-->|--|<=>|=>|->|<-|[→←↔])|(?P<mark>[=!<>]=|.)",
+    r"|(?P<arrow><-->|<==>|--->|<->|<-@|@->|@-@|@--|--@|<--|-->|--|<=>|=>|->|<-|[→←↔])|(?P<mark>[=!<>]=|.)",
     re.DOTALL,
 )
 

@@ -30,10 +30,21 @@ SYNONYMS = {
     "let": "query",
     "estimand": "query",
     "network": "graph",
-    "require": "include",
     "dataframe": "data",
     "fit": "train",
-    "draw": "sample",
+}
+_NO_FLOW = "leave it out: a script says what to ask, and its statements stand in any order"
+_SHOWN = (
+    "leave it out: `causalc run` prints estimates, `causalc show` formulas, `causalc report` draws"
+)
+_NO_PACKAGES = "leave it out: a script loads no packages"
+_ASKED = "write  query effect = P(Y | do(X)): `causalc check` decides it, `causalc show` derives it"
+ELSEWHERE = {  # what starts a statement elsewhere
+    "```": "leave the fences of Markdown out",
+    **dict.fromkeys(("print", "plot", "show", "draw", "summary"), _SHOWN),
+    **dict.fromkeys(("import", "from", "library", "using", "require", "source"), _NO_PACKAGES),
+    **dict.fromkeys(("if", "for", "while", "def", "function", "class", "return"), _NO_FLOW),
+    **dict.fromkeys(("identify", "identify_effect", "adjustmentSets", "dosearch", "find"), _ASKED),
 }
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
@@ -172,6 +183,9 @@ class UnknownStatement(Message):
     word: str
 
     def remedy(self) -> str:
+        known = ELSEWHERE.get(self.word) or ELSEWHERE.get(self.word.lower())
+        if known:
+            return known
         meant = SYNONYMS.get(self.word.lower()) or did_you_mean(self.word, STATEMENTS)
         if meant:
             return f"did you mean `{meant}`?"
