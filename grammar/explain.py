@@ -346,7 +346,9 @@ def _named_like_a_call(p: Place) -> Message | None:
     """``query P(Y)``: the name was left out and the question taken for it."""
     keyword = p.statement.text if p.statement else ""
     if p.here and p.here.text == "(" and len(p.before) > 1 and p.before[-2] == p.statement:
-        return u.NameMissing(p.before[-2].span, keyword, EXAMPLES[keyword])
+        asked = p.last is not None and p.last.text in ("P", "p") and keyword in ("check", "sample")
+        example = f"{EXAMPLES['query']}  {EXAMPLES[keyword]}" if asked else EXAMPLES[keyword]
+        return u.NameMissing(p.before[-2].span, keyword, example)
     return None
 
 

@@ -172,6 +172,10 @@ def _statement(p: Place) -> Message | None:
     keyword = p.statement.text
     if keyword == "sample" and p.here.kind == "number" and p.last.text == ",":
         return f.RowsUnnamed(p.span, p.here.text)
+    independence = p.here.text in ("_", "⊥", "⫫", "⟂", "|") and p.seen("check", p.last.text)
+    if keyword == "check" and independence:
+        written = p.source.text[p.span.start :].split(maxsplit=1)[0]
+        return WrongSymbol(p.span, written, ":", "check effect : independences")
     listed = p.here.text == "," and p.last.kind == "word" and "EQUAL" in p.expected
     if listed and keyword in ("model", "sample"):
         return f.OneEach(p.span, keyword, "variable" if keyword == "model" else "query")

@@ -1,7 +1,11 @@
 """A newcomer's first ten minutes: ``init``, a mistake, ``check``, ``run``, ``report``, the sampler from Python."""
 
+import os
+import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,21 +13,58 @@ import pytest
 
 from causalc import starter
 
+ROOT = Path(__file__).parent.parent
+SOURCES = ("causalc", "compiler", "grammar", "runtime")
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def done(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """A finished process that sees nothing of the sources."""
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    words = [str(word) for word in command]
+    return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The programs of a fresh environment into which the wheel was installed, and nothing fetched.
+
+    What causalc depends on is found where the tests find it.
+    """
+    home = tmp_path_factory.mktemp("fresh")
+    source, wheels, place = home / "source", home / "wheels", home / "venv"
+    for name in SOURCES:
+        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=ignored)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    alone = ["--no-deps", "--no-index", "--quiet"]
+    made = done(*pip, "wheel", *alone, "--no-build-isolation", "-w", wheels, source, cwd=home)
+    assert made.returncode == 0, made.stderr
+    (wheel,) = wheels.glob("causalc-*.whl")
+    venv.create(place, with_pip=False)
+    python = place / "bin" / "python"
+    added = done(*pip, "--python", python, "install", *alone, wheel, cwd=home)
+    assert added.returncode == 0, added.stderr
+    (packages,) = place.glob("lib/python*/site-packages")
+    (packages / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    return python.parent
+
+
 @pytest.fixture
-def causalc(tmp_path: Path) -> Command:
+def causalc(tmp_path: Path, installed: Path) -> Command:
     """The installed command, in an empty folder."""
-
-    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-        program = str(Path(sys.executable).parent / "causalc")
-        return subprocess.run([program, *arguments], cwd=tmp_path, capture_output=True, text=True)
-
-    return command
+    return lambda *arguments: done(installed / "causalc", *arguments, cwd=tmp_path)
 
 
-def test_the_first_ten_minutes(causalc: Command, tmp_path: Path) -> None:
+def test_the_wheel_is_what_runs(installed: Path, tmp_path: Path) -> None:
+    code = "import causalc, causalc.compiler, causalc.runtime; print(causalc.runtime.__file__)"
+    asked = done(installed / "python", "-c", code, cwd=tmp_path)
+    assert asked.stdout.startswith(str(installed.parent)), asked.stdout + asked.stderr
+
+
+def test_the_first_ten_minutes(causalc: Command, installed: Path, tmp_path: Path) -> None:
     """The tolerances: with 2,000 rows the estimate's standard error over data sets is below 0.02, the error of
     5,000 draws from the compiled program below 0.01; both are seeded, and 0.08 is over three times the two."""
     made = causalc("init", "study")
@@ -60,23 +101,34 @@ def test_the_first_ten_minutes(causalc: Command, tmp_path: Path) -> None:
     assert "P(cancer | do(smoking))" in page and "<script" not in page
 
     assert causalc("compile", "study/first.causal", "-o", "study").returncode == 0
+    study = tmp_path / "study"
     use = (
         "import program\n"
         "models = program.train('rows.csv', store='store', progress=False)\n"
         "means = [program.QUERIES['effect'].sample(models, 5000, smoking=s)['cancer'].mean() for s in (0, 1)]\n"
         "print(means[1] - means[0])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", use], cwd=tmp_path / "study", capture_output=True, text=True
+    imported = done(installed / "python", "-c", use, cwd=study)
+    assert imported.returncode == 0, imported.stderr
+    assert abs(float(imported.stdout) - starter.EFFECT) < 0.08
+
+    keep = (
+        "import causalc\n"
+        "effect = causalc.compile('P(cancer | do(smoking))', 'smoking -> tar -> cancer; smoking <-> cancer')\n"
+        "effect.fit('rows.csv', progress=False).save('sampler')\n"
+        "rows = causalc.load('sampler').sample(5000, smoking=[0, 1] * 2500, seed=0)\n"
+        "means = rows.cancer.groupby([0, 1] * 2500).mean()\n"
+        "print(means[1] - means[0])"
     )
-    assert done.returncode == 0, done.stderr
-    assert abs(float(done.stdout) - starter.EFFECT) < 0.08
+    loaded = done(installed / "python", "-c", keep, cwd=study)
+    assert loaded.returncode == 0, loaded.stderr
+    assert abs(float(loaded.stdout) - starter.EFFECT) < 0.08
 
 
 def test_init_overwrites_nothing(causalc: Command, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("mine\n")
-    done = causalc("init")
-    assert done.returncode == 1 and "rows.csv is there already" in done.stderr
+    refused = causalc("init")
+    assert refused.returncode == 1 and "rows.csv is there already" in refused.stderr
     assert (tmp_path / "rows.csv").read_text() == "mine\n"
     assert not (tmp_path / "first.causal").exists()
 
