@@ -59,7 +59,8 @@ def compile(
     """Compile a query into a program.
 
     ``schema`` maps variables to kinds; without it kinds are inferred from the data. ``strategy`` is the route
-    of step 7: "auto", "generate" or "reweight".
+    of step 7: "auto", "generate" or "reweight". ``models`` maps variables to model families; others are chosen
+    by kind.
 
     Raises ``NotIdentifiable`` (with ``.hedge``), or another ``CausalcError`` where query, graph, kinds and
     strategy do not fit.

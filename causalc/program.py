@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """A compiled query: ``plan``, ``source`` and ``estimand``; ``fit`` trains it, ``exact`` computes with it."""
+    """A compiled query: ``plan``, ``source`` and ``estimand``; ``fit`` trains it, ``exact`` computes with it.
+
+    ``causalc.compile`` makes it. ``base`` is the folder that paths of pretrained models are relative to.
+    """
 
     compiled: Compiled = field(repr=False)
-    base: Path | None = None  # what paths of pretrained models are relative to
+    base: Path | None = None
     _module: list[types.ModuleType] = field(default_factory=list, repr=False)
 
     @property
@@ -64,7 +67,7 @@ class Program:
         return Program, (self.compiled, self.base)  # the module is made again from our own text
 
     def write(self, path: str | Path) -> Path:
-        """Write the program's text; returns the path."""
+        """Write the program's text to ``path``; returns it. Raises OSError where it cannot be written."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(self.source, encoding="utf-8")
@@ -74,13 +77,16 @@ class Program:
         """Run the program on an exact joint table over all observed variables.
 
         Returns a table over the free do and condition variables, then the outcomes; each slice sums to 1 (float64,
-        one axis a variable). Raises ``CausalcError`` where the joint does not determine the answer: a condition
-        that it needs has no mass.
+        one axis a variable). ``query`` is the first of the program by default. Raises ``CausalcError`` for an unknown
+        query, and where the joint does not determine the answer: a condition that it needs has no mass.
         """
         from causalc.runtime import FREE
         from causalc.table import Table, determined
 
         name = query or next(iter(self.estimands))
+        if name not in self.estimands:
+            known = ", ".join(self.estimands)
+            raise CausalcError(f"there is no query `{name}`; the program has {known}")
         entry = self.module.QUERIES[name]
         fixed = self.estimands[name].question.fixed
         values = {p: fixed.get(v, FREE) for v, p in entry.parameters.items()}
@@ -113,14 +119,17 @@ class Program:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sampler:
-    """A trained program."""
+    """A trained ``program`` with its ``models``; ``folder`` is where it was loaded from, if it was.
+
+    ``Program.fit`` and ``causalc.load`` make it.
+    """
 
     program: Program
     models: Any = field(repr=False)
-    folder: Path | None = None  # where it was loaded from
+    folder: Path | None = None
 
     def sample(self, n: int, query: str | None = None, seed: int = 0, **values: Any) -> DataFrame:
-        """Draw ``n`` rows as a data frame; do and condition variables are set by name (scalar or length n).
+        """Draw ``n`` rows as a data frame; ``values`` set do and condition variables by name (scalar or length n).
 
         One column an outcome: labels for codes, numbers, and one array a row for vectors ``(d,)`` and images
         ``(h, w, channels)``. ``query`` is the first of the program by default. A row depends on ``seed`` and its
@@ -143,10 +152,10 @@ class Sampler:
         seed: int = 0,
         **options: Any,
     ) -> DataFrame:
-        """``sample`` with the inputs as a mapping, whatever their names.
+        """``sample`` of ``n`` rows with the inputs as a mapping ``values``, whatever their names.
 
-        Options: ``batch_size``, and ``first``, the number of the first row: a large draw is the draws of its
-        parts. Raises ``CausalcError`` as ``sample`` does.
+        ``query`` and ``seed`` are those of ``sample``. ``options``: ``batch_size``, and ``first``, the number of the
+        first row: a large draw is the draws of its parts. Raises ``CausalcError`` as ``sample`` does.
         """
         queries = self.program.module.QUERIES
         name = self.query_name(query)

@@ -52,11 +52,16 @@ class Table:
                 )
 
     def size(self, name: str) -> int:
-        """The number of values of a variable."""
+        """The number of values of the variable ``name``. Raises ``TableError`` for an unknown one."""
+        if name not in self.variables:
+            raise TableError(f"the table lacks `{name}`; it has {', '.join(self.variables)}")
         return int(self.array.shape[self.variables.index(name)])
 
     def position(self, name: str, value: object) -> int:
-        """Where ``value`` lies on the axis of ``name``: its level, or an index where there are no levels."""
+        """Where ``value`` lies on the axis of ``name``: its level, or an index where there are no levels.
+
+        Raises ``TableError`` for an unknown name or a value that the variable does not take.
+        """
         labels = list(self.levels.get(name, range(self.size(name))))
         if value in labels:
             return labels.index(value)
@@ -64,7 +69,7 @@ class Table:
         raise TableError(f"`{name}` has no value {value!r}; it takes {shown}")
 
     def over(self, names: Iterable[str]) -> Array:
-        """The marginal over ``names``, axes in that order."""
+        """The marginal over ``names``: float64, axes in that order. Raises ``TableError`` for an unknown name."""
         names = tuple(names)
         missing = [name for name in names if name not in self.variables]
         if missing:

@@ -103,7 +103,8 @@ def _plain(value: object | None) -> object | None:
 class Estimand:
     """A formula for the query in observed probabilities alone.
 
-    ``derivation`` is how it was found; ``text``, ``latex()`` and ``expr`` (SymPy) are views of ``root``.
+    ``derivation`` is how it was found for ``question``; ``text``, ``latex()`` and ``expr`` (SymPy) are views of
+    ``root``. ``regime`` is what a policy in ``do`` came down to.
     """
 
     question: Question

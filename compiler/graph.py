@@ -33,7 +33,8 @@ class Graph:
     """An ADMG; build it with ``parse`` or ``from_edges``.
 
     ``nodes`` keeps the order in which the user named the variables; ``order`` is the global topological
-    order, and ``parents``, ``children`` and ``siblings`` are bitsets indexed by it.
+    order, ``index`` its inverse, and ``parents``, ``children`` and ``siblings`` are bitsets indexed by it. A set
+    of vertices is an ``int`` whose bit ``i`` stands for ``order[i]``; ``mask`` makes one from names.
     """
 
     nodes: tuple[str, ...]
@@ -55,8 +56,8 @@ class Graph:
     ) -> Graph:
         """Build a graph from named edges; ``latents`` are removed by latent projection.
 
-        Vertices that occur only in edges are added after ``nodes``. Raises ``GraphError`` on a cycle or a
-        self-loop.
+        ``directed`` holds pairs (cause, effect), ``bidirected`` pairs with a latent common cause. Vertices that occur
+        only in edges are added after ``nodes``. Raises ``GraphError`` on a cycle or a self-loop.
         """
         directed, bidirected = tuple(directed), tuple(bidirected)
         names = dict.fromkeys(nodes)
@@ -74,6 +75,8 @@ class Graph:
     @classmethod
     def parse(cls, text: str) -> Graph:
         """Read the edge language or a DAGitty text, e.g. ``"W1 -> W2 -> X -> Y; W1 <-> X; Z"``.
+
+        Raises ``LanguageError`` for a text that is none, ``GraphError`` on a cycle; both are ``CausalcError``.
 
         >>> Graph.parse("X -> M -> Y; X <-> Y").bidirected
         (('X', 'Y'),)
@@ -116,7 +119,10 @@ class Graph:
         return cls(nodes, names, tuple(parents), tuple(children), tuple(siblings), index)
 
     def project(self, keep: Sequence[str]) -> Graph:
-        """Marginalise every vertex that is not in ``keep`` (Verma's latent projection)."""
+        """Marginalise every vertex that is not in ``keep`` (Verma's latent projection).
+
+        Raises ``GraphError`` for an unknown name.
+        """
         parents, children, siblings = map(list, (self.parents, self.children, self.siblings))
         for h in reversed(list(bits(self.all & ~self.mask(keep)))):
             clear = ~(1 << h)
@@ -180,7 +186,7 @@ class Graph:
         return result
 
     def names(self, mask: int) -> tuple[str, ...]:
-        """The names in a set, in topological order."""
+        """The names in a set ``mask``, in topological order."""
         order = self.order
         return tuple(order[v] for v in bits(mask))
 
@@ -279,8 +285,8 @@ class Graph:
     ) -> tuple[int, int]:
         """Where open paths from ``a`` lead: what they enter through a tail, and what through an arrowhead.
 
-        Both may include members of ``given``, at which an open path may end. The search ends early where it
-        gets to a member of ``until``.
+        Both may include members of ``given``, at which an open path may end; ``cut_into`` and ``cut_out_of`` are
+        as for ``separated``. The search ends early where it gets to a member of ``until``.
         """
         parents, children, siblings = self.parents, self.children, self.siblings
         opened = self._conditioned_ancestors(given, cut_into, cut_out_of) if given else 0

@@ -64,7 +64,10 @@ class Hedge:
 
 
 class NotIdentifiable(CausalcError):
-    """No estimand exists: two models agree on the data and differ in the answer. ``hedge`` is the witness."""
+    """No estimand exists: two models agree on the data and differ in the answer to ``query``.
+
+    ``hedge`` is the witness.
+    """
 
     exit_code = 2
 

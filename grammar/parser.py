@@ -64,7 +64,7 @@ def _refuse_unreadable(source: Source) -> None:
 
 
 def parse(text: str, name: str = "<script>") -> Script:
-    """Read a script; ``name`` is what messages call it. Raises ``LanguageError``.
+    """Read the ``text`` of a script; ``name`` is what messages call it. Raises ``LanguageError``.
 
     An ``include`` stays as it stands: see ``causalc.grammar.include``.
     """
@@ -162,7 +162,7 @@ def _phrase(left: GraphItem, right: GraphItem, source: Source) -> str:
 
 
 def parse_query(text: str) -> Query:
-    """Read ``P(Y | do(X = 3), Z)``. Raises ``LanguageError``."""
+    """Read the ``text`` of a query, ``P(Y | do(X = 3), Z)``. Raises ``LanguageError``."""
     made: Query = _parse(Source(text, "<query>"), "distribution", query)
     return made
 

@@ -10,36 +10,46 @@ import threading
 import typing
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import causalc
+from causalc.compiler.answer import Estimand
+from causalc.compiler.plan import Plan
 
 ROOT = Path(__file__).parent.parent
 MODULES = ("causalc", "causalc.embedding")
+REACHED = {"causalc.Estimand": Estimand, "causalc.Plan": Plan}  # what public functions return
+
+
+def public() -> Iterator[tuple[str, Any]]:
+    """Every public name with what it stands for."""
+    for module in MODULES:
+        names = import_module(module)
+        for name in names.__all__:
+            yield f"{module}.{name}", getattr(names, name)
 
 
 def functions() -> Iterator[tuple[str, Any]]:
     """Every public function, method and property, by its name."""
-    for module in MODULES:
-        names = import_module(module)
-        for name in names.__all__:
-            value = getattr(names, name)
-            if not inspect.isclass(value):
-                yield f"{module}.{name}", value
-                continue
-            for part, raw in vars(value).items():
-                member = raw.__func__ if isinstance(raw, classmethod | staticmethod) else raw
-                member = member.fget if isinstance(member, property) else member
-                if not part.startswith("_") and inspect.isfunction(member):
-                    yield f"{module}.{name}.{part}", member
+    for name, value in {**dict(public()), **REACHED}.items():
+        if not inspect.isclass(value):
+            yield name, value
+            continue
+        for part, raw in vars(value).items():
+            member = raw.__func__ if isinstance(raw, classmethod | staticmethod) else raw
+            member = member.fget if isinstance(member, property) else member
+            if not part.startswith("_") and inspect.isfunction(member):
+                yield f"{name}.{part}", member
 
 
 FUNCTIONS = dict(functions())
+JOINT = causalc.Table(("X", "Y"), np.full((2, 2), 0.25))
 
 
 def test_there_is_much_to_check() -> None:
@@ -61,12 +71,9 @@ def test_every_public_function_is_documented_and_typed(name: str) -> None:
 
 
 def test_every_public_class_is_documented() -> None:
-    for module in MODULES:
-        names = import_module(module)
-        for name in names.__all__:
-            value = getattr(names, name)
-            if inspect.isclass(value):
-                assert "__doc__" in vars(value) and len(str(value.__doc__).split()) >= 3, name
+    for name, value in {**dict(public()), **REACHED}.items():
+        if inspect.isclass(value):
+            assert "__doc__" in vars(value) and len(str(value.__doc__).split()) >= 3, name
 
 
 @pytest.mark.parametrize(
@@ -83,6 +90,69 @@ def test_errors_that_a_function_raises_itself_are_named(name: str) -> None:
     assert not raised or re.search(r"[Rr]aises?\b", said), (
         f"{name} raises {raised} and does not say so"
     )
+
+
+def spoken_of(parameter: str, text: str) -> bool:
+    """Whether a text names a parameter, ``values`` also as the value of each."""
+    return re.search(rf"\b{parameter.removesuffix('s')}s?\b", text, re.IGNORECASE) is not None
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_parameter_is_spoken_of(name: str) -> None:
+    said = inspect.getdoc(FUNCTIONS[name]) or ""
+    silent = [
+        p
+        for p in inspect.signature(FUNCTIONS[name]).parameters
+        if p not in ("self", "cls") and not spoken_of(p, said)
+    ]
+    assert not silent, f"{name} does not say what {silent} are"
+
+
+def test_every_argument_of_a_constructor_is_spoken_of() -> None:
+    for name, value in {**dict(public()), **REACHED}.items():
+        if not inspect.isclass(value) or issubclass(value, causalc.CausalcError):
+            continue
+        said = f"{inspect.getdoc(value)} {inspect.getdoc(value.__init__)}"
+        parameters = inspect.signature(value).parameters
+        silent = [p for p in parameters if not p.startswith("_") and not spoken_of(p, said)]
+        assert not silent, f"{name} does not say what {silent} are"
+
+
+USERS = re.compile(r"str|Any|Path|Mapping|Iterable|Sequence|Table|object")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        n
+        for n, f in FUNCTIONS.items()
+        if any(USERS.search(str(p.annotation)) for p in inspect.signature(f).parameters.values())
+    ],
+)
+def test_what_a_user_gives_can_be_wrong_and_that_is_said(name: str) -> None:
+    assert re.search(r"\b[Rr]aises?\b", inspect.getdoc(FUNCTIONS[name]) or ""), name
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: causalc.Graph.parse("X -> Y").project(["X", "Z"]),
+        lambda: causalc.Graph.parse("X -> Y").mask(["Z"]),
+        lambda: causalc.Graph.from_edges([], [("X", "Y"), ("Y", "X")]),
+        lambda: causalc.Table(("X",), np.ones(2)).size("Y"),
+        lambda: causalc.Table(("X",), np.ones(2)).position("Y", 0),
+        lambda: causalc.Table(("X",), np.ones(2)).over(["Y"]),
+        lambda: causalc.compile("P(Y | do(X))", "X -> Y").exact(JOINT, "other"),
+        lambda: causalc.compile("P(Y | do(X))", "X -> Y", strategy="other"),
+        lambda: causalc.identify("P(Y | do(X))", "X -> Z"),
+        lambda: causalc.identify("P(Y | do(X)", "X -> Y"),
+        lambda: causalc.load("no such folder"),
+        lambda: causalc.parse("graph {"),
+    ],
+)
+def test_what_is_wrong_raises_what_is_said(wrong: Callable[[], object]) -> None:
+    with pytest.raises(causalc.CausalcError):
+        wrong()
 
 
 ARRAYS = re.compile(r"ndarray|Tensor|DataFrame")

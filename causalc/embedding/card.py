@@ -24,7 +24,7 @@ sampler = causalc.load("path/to/this/folder")  # nothing in the folder is execut
 
 
 def model_card(sampler: Sampler) -> str:
-    """The card as Markdown, with YAML front matter that a model hub reads.
+    """The card of ``sampler`` as Markdown, with YAML front matter that a model hub reads.
 
     It names the queries, the graph, the estimands, the fingerprint of the training data, the families of the models
     and what training measured.

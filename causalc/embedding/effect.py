@@ -42,8 +42,10 @@ class Effect:
     ) -> None:
         """``query`` has one outcome and leaves open (without a value) what ``predict`` is given.
 
-        ``event``: predict P(Y = event) instead of the mean of Y, for an outcome of levels. ``store`` is a folder of
-        trained models (none: they live as long as the estimator), ``budget`` the most seconds of training a model.
+        ``graph``, ``schema`` and ``strategy`` are those of ``causalc.compile``; ``seed`` is that of training and of
+        the draws, ``device`` where models train ("auto", "cpu", "cuda"). ``event``: predict P(Y = event) instead of
+        the mean of Y, for an outcome of levels. ``store`` is a folder of trained models (none: they live as long as
+        the estimator), ``budget`` the most seconds of training a model.
         """
         self.query = query
         self.graph = graph
@@ -61,11 +63,14 @@ class Effect:
         return tuple(n for n in inspect.signature(cls.__init__).parameters if n != "self")
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The arguments of the constructor by name."""
+        """The arguments of the constructor by name; ``deep`` changes nothing: none has arguments of its own."""
         return {name: getattr(self, name) for name in self._names()}
 
     def set_params(self, **params: Any) -> Effect:
-        """Set arguments of the constructor; raises ``ValueError`` for an unknown one, as scikit-learn's do."""
+        """Set arguments of the constructor by ``params``.
+
+        Raises ``ValueError`` for an unknown one, as scikit-learn's do.
+        """
         for name, value in params.items():
             if name not in self._names():
                 known = ", ".join(self._names())
@@ -163,7 +168,10 @@ class Effect:
         return np.asarray(found.reshape(m, self.draws).mean(axis=1), np.float64)
 
     def score(self, rows: Any, y: Any) -> float:
-        """R² of the predictions against ``y`` ``(n,)``, which are meant to be outcomes of an experiment."""
+        """R² of the predictions at ``rows`` against ``y`` ``(n,)``, meant to be outcomes of an experiment.
+
+        Raises ``CausalcError`` as ``predict`` does.
+        """
         truth = np.asarray(y, np.float64)
         left = ((truth - self.predict(rows)) ** 2).sum()
         return float(1 - left / ((truth - truth.mean()) ** 2).sum())

@@ -103,7 +103,7 @@ class SamplingFunction(nn.Module):
         return {name: known[wire] for name, wire in self.outcomes.items()}
 
     def noise(self, n: int, seed: int = 0, first: int = 0) -> dict[str, torch.Tensor]:
-        """The noise of rows ``first`` to ``first + n`` as ``Sampler.sample`` draws it.
+        """The noise of rows ``first`` to ``first + n`` as ``Sampler.sample`` draws it from ``seed``.
 
         Names are those of ``forward``; ``float64`` uniforms ``(n,)`` (names end in ``u``) and ``float32`` standard
         normals ``(n, d)`` (in ``e``).

@@ -20,7 +20,8 @@ def push_to_hub(
 ) -> str:
     """Save a sampler and upload its folder to the repository ``repo_id`` (``"name/of-it"``); returns its address.
 
-    The repository is made where there is none. Read it back with
+    The repository is made where there is none, ``private`` if so told; ``token`` is by default the one that
+    huggingface_hub knows, ``commit_message`` that of the upload. Read it back with
     ``causalc.load(huggingface_hub.snapshot_download(repo_id, local_dir="folder"))``.
 
     Models that draw real rows hold those rows: they are uploaded with the rest.

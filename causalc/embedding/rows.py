@@ -92,8 +92,8 @@ class InterventionalRows(Dataset[Row]):
     ) -> None:
         """``values`` set the inputs by name; a list of values is taken in turn: row ``i`` has number ``i mod length``.
 
-        ``block`` rows are drawn at once. Raises ``CausalcError`` for an input that is missing, unknown or out of
-        range.
+        ``sampler`` draws the rows of ``query``, by default its first, from ``seed``; ``block`` rows are drawn at
+        once. Raises ``CausalcError`` for an input that is missing, unknown or out of range.
         """
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise CausalcError(f"n={n!r} must be a whole number above 0")
@@ -132,7 +132,10 @@ class InterventionalStream(IterableDataset[Row]):
         block: int = 1024,
         **values: Any,
     ) -> None:
-        """As for ``InterventionalRows``; raises ``CausalcError`` likewise."""
+        """``sampler``, ``query``, ``seed``, ``block`` and ``values`` are those of ``InterventionalRows``.
+
+        Raises ``CausalcError`` likewise.
+        """
         if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
             raise CausalcError(f"n={n!r} must be a whole number above 0, or None")
         self._blocks, self._n = _Blocks(sampler, query, seed, block, values), n
