@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from causalc.compiler.check import check_each
+from causalc.grammar import parse
+
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.M | re.S)
 
@@ -34,8 +37,28 @@ def run_console(text: str, folder: Path) -> None:
         assert done.stdout == printed, f"{command} prints\n{done.stdout}{done.stderr}"
 
 
+RUN = ("tutorial.md", "embedding.md")
+PAGES = sorted(p.name for p in (ROOT / "docs").glob("*.md"))
+FENCED = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.M | re.S)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_block_is_left_out(page: str) -> None:
+    """Python and commands stand on the pages that are run, scripts can be read, the rest is printed output."""
+    for language, text in FENCED.findall((ROOT / "docs" / page).read_text(encoding="utf-8")):
+        assert language in ("", "causal") or page in RUN, f"{page}: nothing runs this {language}"
+        if language == "causal":
+            script = parse(text)
+            if script.graph is not None:
+                check_each(script)
+        elif not language:
+            assert not re.search(r"^(import|from) |>>>", text, re.M), (
+                f"{page}: a block without a name"
+            )
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-@pytest.mark.parametrize("page", ["tutorial.md", "embedding.md"])
+@pytest.mark.parametrize("page", RUN)
 def test_every_block_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     found = blocks(page)
