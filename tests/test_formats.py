@@ -47,6 +47,29 @@ ODD = (
     "`",
     "{c}",
     "<b>",
+    "it's",
+    "“smart”",
+    "α",
+    "Σ_β",
+    "e\u0301",  # in two code points
+    "a\\b",
+    "a;b",
+    "a|b",
+    "a:b",
+    "[x]",
+    "(x)",
+    "0",
+    "1.5",
+    "-1",
+    "true",
+    "nan",
+    "%%",
+    "//",
+    " padded ",
+    *("graph", "digraph", "subgraph", "strict", "node", "edge"),  # words of DOT
+    *("dag", "bb", "pos", "exposure", "directed", "source", "label", "id"),  # of DAGitty and GML
+    *("flowchart", "class", "style", "click", "default", "linkStyle"),  # of Mermaid
+    *("<NODES>", "NODES", "=~", "~~", "c", "name"),  # of .cg files, lavaan and Causal Fusion
 )
 
 plain = st.from_regex(r"\A[A-Za-z][A-Za-z0-9_]{0,2}\Z")
@@ -91,9 +114,10 @@ def expected(d: Diagram, form: str) -> Diagram:
     return d.explicit() if form == "dowhy" else d
 
 
+@pytest.mark.parametrize("second", FORMATS)
 @pytest.mark.parametrize("first", FORMATS)
-@settings(max_examples=30, deadline=None)
-@given(d=diagrams(), second=st.sampled_from(tuple(FORMATS)))
+@settings(max_examples=5, deadline=None)
+@given(d=diagrams())
 def test_every_pair_of_formats_keeps_the_graph(first: str, d: Diagram, second: str) -> None:
     want = d
     for form in (first, second):
@@ -105,16 +129,38 @@ def test_every_pair_of_formats_keeps_the_graph(first: str, d: Diagram, second: s
         assert meaning(got) == meaning(want)
 
 
-@pytest.mark.parametrize("form", FORMATS)
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize("second", FORMATS)
+@pytest.mark.parametrize("first", FORMATS)
+@settings(max_examples=8, deadline=None)
 @given(d=diagrams(odd))
-def test_odd_names_come_back_or_are_refused_with_a_reason(form: str, d: Diagram) -> None:
-    try:
-        got = through(d, form)
-    except CausalcError as error:
-        assert str(error)
-    else:
-        assert meaning(got) == meaning(expected(d, form))
+def test_odd_names_come_back_or_are_refused_with_a_reason(
+    first: str, second: str, d: Diagram
+) -> None:
+    want = d
+    for form in (first, second):
+        try:
+            got = through(want, form)
+        except CausalcError as error:
+            assert len(str(error).split()) > 3
+            return
+        want = expected(want, form)
+        assert meaning(got) == meaning(want)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_each_odd_name_in_each_format(form: str) -> None:
+    """Every format says most odd names; the others it refuses, by the name."""
+    refused = []
+    for name in ODD:
+        d = diagram([name, "other", "lone"], [(name, "other", "->"), (name, "other", "<->")])
+        try:
+            got = through(d, form)
+        except CausalcError as error:
+            assert name.strip() in str(error) or ascii(name)[1:-1] in str(error), (name, str(error))
+            refused.append(name)
+        else:
+            assert meaning(got) == meaning(expected(d, form)), name
+    assert len(refused) <= len(ODD) / 2
 
 
 @settings(max_examples=50, deadline=None)
