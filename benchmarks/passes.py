@@ -197,7 +197,7 @@ def derivations(estimand: Estimand, most: int) -> Iterator[Derivation]:
     extra = list(bits(relevant & ~asked))
     seen: set[object] = set()
     for gone in _gone(extra):
-        smaller = graph.project(graph.names(relevant & ~gone))
+        smaller = graph.marginal(relevant & ~gone)
         for order in orders(smaller, most):
             turned = Graph.from_edges(order, smaller.directed, smaller.bidirected)
             for see in (True, False):

@@ -195,7 +195,7 @@ class Term:
 
     def _divides(self) -> bool:
         """Whether a sum stands below the line."""
-        return any(power < 0 for power in self.factors.values())
+        return bool(self.factors) and min(self.factors.values()) < 0
 
     # ---- sums ---------------------------------------------------------------------------------------------
 
@@ -246,30 +246,38 @@ class Term:
 
     def node(self) -> Node:
         """The term as an expression."""
-        return self.closed()._written()
+        return self.closed(last=True)._written()
 
-    def closed(self) -> Term:
-        """The term with its sum as factors: each sum over as little as may be."""
+    def closed(self, last: bool = False) -> Term:
+        """The term with its sum as factors: each sum over as little as may be.
+
+        Where nothing is multiplied any more (``last``), what makes a conditional of a margin goes under the sum.
+        """
         whole = self.sum(self.bound)  # what was cancelled may have left a variable alone
         assert whole, "a sum over what no factor mentions"
         if not self.bound:
             return self
-        bound, outer = self.bound, Term(self.builder)
+        bound, outer, pieces = self.bound, Term(self.builder), list[tuple[int, int | Node]]()
         for scope, power in self.margins.items():
-            if not scope & bound:
+            within = scope & bound
+            if not within and last and power == -1:
+                mate = self.builder.mates.get(scope, 0)
+                within = mate & bound if self.margins.get(mate) == 1 else 0
+            if within:
+                pieces.append((within, scope))
+            else:
                 outer.margins[scope] = power
         for node, power in self.factors.items():
-            if not node.free & bound:
+            if node.free & bound:
+                pieces.append((node.free & bound, node))
+            else:
                 outer.factors[node] = power
-        for part in self._parts():
+        for part in self._parts(pieces):
             outer.times(part._opened() or part._total())
         return outer
 
-    def _parts(self) -> list[Term]:
-        """The factors under the sum, grouped by the bound variables they share."""
-        bound = self.bound
-        pieces: list[tuple[int, int | Node]] = [(s & bound, s) for s in self.margins if s & bound]
-        pieces += [(n.free & bound, n) for n in self.factors if n.free & bound]
+    def _parts(self, pieces: list[tuple[int, int | Node]]) -> list[Term]:
+        """The factors under the sum, each with bound variables, grouped by those they share."""
         parts = []
         while pieces:
             part = Term(self.builder, bound=pieces[0][0])
@@ -292,7 +300,7 @@ class Term:
 
     def _opened(self) -> Node | None:
         """The sum with one of its factors, a sum itself, opened: where no other factor mentions what that binds."""
-        if any(power < 0 for power in self.factors.values()):
+        if self._divides():
             return None
         for node, power in self.factors.items():
             if isinstance(node, Sum) and power == 1 and not node.bound & self.bound:

@@ -30,7 +30,7 @@ def eliminate(derivation: Derivation, outcomes: int, do: int, given: int) -> Der
     tried = list(bits(relevant & ~asked))
     if not 0 < len(tried) <= MOST:
         return derivation
-    kept = _project(graph, relevant)
+    kept = graph.marginal(relevant)
     for v in reversed(tried):
         found = without(kept, graph.order[v], (y, x, z))
         if found is not None and len(found.pool.kernels) <= len(best.pool.kernels):
@@ -40,7 +40,7 @@ def eliminate(derivation: Derivation, outcomes: int, do: int, given: int) -> Der
 
 def without(graph: Graph, name: str, query: Sequence[tuple[str, ...]]) -> Derivation | None:
     """The derivation of (outcomes, do, given) where ``name`` is latent; None where that is not identifiable."""
-    smaller = _project(graph, graph.all & ~graph.mask([name]))
+    smaller = graph.marginal(graph.all & ~graph.mask([name]))
     outcomes, do, given = map(smaller.mask, query)
     try:
         return identify(smaller, outcomes, do, given)
@@ -93,13 +93,13 @@ def common(graph: Graph, queries: Sequence[Sets]) -> Graph:
         found = (identify(on, on.mask(y), on.mask(x), on.mask(z), see=False) for y, x, z in named)
         return [len(derivation.pool.kernels) for derivation in found]
 
-    kept = _project(graph, graph.ancestors(asked, graph.all))
+    kept = graph.marginal(graph.ancestors(asked, graph.all))
     tried = [v for v in reversed(kept.order) if not asked & graph.mask([v])]
     if len(tried) > MOST:
         return kept
     least = kernels(kept)
     for v in tried:
-        smaller = _project(kept, kept.all & ~kept.mask([v]))
+        smaller = kept.marginal(kept.all & ~kept.mask([v]))
         try:
             fewer = kernels(smaller)
         except NotIdentifiable:
@@ -107,7 +107,3 @@ def common(graph: Graph, queries: Sequence[Sets]) -> Graph:
         if all(map(le, fewer, least)):
             kept, least = smaller, fewer
     return kept
-
-
-def _project(graph: Graph, keep: int) -> Graph:
-    return graph.project(graph.names(keep))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress, count
 
 from causalc.errors import CausalcError
 
@@ -20,8 +21,17 @@ class GraphError(CausalcError):
     """The edges given are not those of an acyclic directed mixed graph."""
 
 
+DIGITS = bytes.maketrans(b"01", b"\0\1")
+
+
 def bits(mask: int) -> Iterator[int]:
     """Yield the members of a vertex set in topological order."""
+    many = mask.bit_count()
+    if (
+        many > 32 and mask.bit_length() < 16 * many
+    ):  # read off the digits: taking bits away one by one is quadratic
+        yield from compress(count(), f"{mask:b}"[::-1].encode().translate(DIGITS))
+        return
     while mask:
         low = mask & -mask
         yield low.bit_length() - 1
@@ -119,25 +129,39 @@ class Graph:
         return cls(nodes, names, tuple(parents), tuple(children), tuple(siblings), index)
 
     def project(self, keep: Sequence[str]) -> Graph:
-        """Marginalise every vertex that is not in ``keep`` (Verma's latent projection).
+        """Marginalise every vertex that is not in ``keep``, whose order becomes that of ``nodes``.
 
         Raises ``GraphError`` for an unknown name.
         """
+        smaller = self.marginal(self.mask(keep))
+        return self._sorted(tuple(keep), smaller.directed, smaller.bidirected)
+
+    def marginal(self, keep: int) -> Graph:
+        """The graph of a set of vertices, all others made latent (Verma's latent projection), in the same order."""
         parents, children, siblings = map(list, (self.parents, self.children, self.siblings))
-        for h in reversed(list(bits(self.all & ~self.mask(keep)))):
-            clear = ~(1 << h)
-            for p in bits(parents[h]):
-                children[p] = (children[p] | children[h]) & clear
-            heads = children[h] | siblings[h]
-            for c in bits(children[h]):
-                parents[c] = (parents[c] | parents[h]) & clear
-                siblings[c] = (siblings[c] | heads) & clear & ~(1 << c)
-            for s in bits(siblings[h]):
-                siblings[s] = (siblings[s] | children[h]) & clear & ~(1 << s)
-        at = [self.index[name] for name in keep]
-        directed = [(self.order[p], self.order[v]) for v in at for p in bits(parents[v])]
-        both = [(self.order[v], self.order[s]) for v in at for s in bits(siblings[v]) if v < s]
-        return Graph._sorted(tuple(keep), directed, both)
+        left = self.all
+        for h in reversed(list(bits(left & ~keep))):  # its children are kept: latent ones are gone
+            left ^= 1 << h
+            heads, around, above = children[h] & keep, siblings[h] & left, parents[h]
+            if heads:
+                for v in bits(above):
+                    children[v] |= heads
+                for v in bits(heads):
+                    parents[v] |= above
+                    siblings[v] |= heads | around
+                for v in bits(around):
+                    siblings[v] |= heads
+        names = self.names(keep)
+        place = {v: i for i, v in enumerate(bits(keep))}
+        causes, effects, joined = ([0] * len(place) for _ in range(3))
+        for v, i in place.items():
+            for p in bits(parents[v] & keep):
+                causes[i] |= 1 << place[p]
+                effects[place[p]] |= 1 << i
+            for s in bits(siblings[v] & keep & ~(1 << v)):
+                joined[i] |= 1 << place[s]
+        index = dict(zip(names, range(len(names)), strict=True))
+        return Graph(names, names, tuple(causes), tuple(effects), tuple(joined), index)
 
     # ---- names and sets -----------------------------------------------------------------------------
 
@@ -188,7 +212,7 @@ class Graph:
     def names(self, mask: int) -> tuple[str, ...]:
         """The names in a set ``mask``, in topological order."""
         order = self.order
-        return tuple(order[v] for v in bits(mask))
+        return tuple([order[v] for v in bits(mask)])
 
     # ---- relations, all within a set of vertices --------------------------------------------------------
 
@@ -214,6 +238,18 @@ class Graph:
                 todo |= new
         return result
 
+    def still_ancestors(self, targets: int, within: int, gone: int) -> int:
+        """The ancestors of ``targets`` in G[within], where all of G[within | gone] are: what led to ``gone`` may go."""
+        parents, children = self.parents, self.children
+        left, todo = within, self.parents_of(gone) & within & ~targets
+        while todo:
+            v = todo.bit_length() - 1
+            todo ^= 1 << v
+            if not children[v] & left:
+                left ^= 1 << v
+                todo |= parents[v] & left & ~targets
+        return left
+
     def district(self, start: int, within: int) -> int:
         """All vertices of G[within] joined to the set ``start`` by bidirected paths, ``start`` included."""
         result = todo = start & within
@@ -224,6 +260,34 @@ class Graph:
             result |= new
             todo = (todo ^ low) | new
         return result
+
+    def still_joined(self, part: int, within: int, gone: int) -> int:
+        """The district of ``part`` in G[within], where all of G[within | gone] is one and ``part`` is joined.
+
+        Only what was next to ``gone`` can have been cut off. From there and from ``part`` the search goes on in
+        turns until the two meet or one of them has nowhere to go, so that it costs what is cut off, or little.
+        """
+        siblings = self.siblings
+        border = 0
+        for v in bits(gone):
+            border |= siblings[v]
+        border &= within
+        mine = ours = (
+            part & within
+        )  # what is joined to the part, and of that what was not looked at yet
+        while ours and (border := border & within & ~mine):
+            seen = todo = border & -border
+            while todo and ours and not seen & mine:
+                low, head = todo & -todo, ours & -ours
+                new = siblings[low.bit_length() - 1] & within & ~seen
+                seen, todo = seen | new, todo ^ low | new
+                new = siblings[head.bit_length() - 1] & within & ~mine
+                mine, ours = mine | new, ours ^ head | new
+            if seen & mine:
+                mine, ours = mine | seen, ours | todo
+            elif not todo:
+                within ^= seen
+        return within if ours else mine
 
     def districts(self, within: int) -> tuple[int, ...]:
         """The districts (c-components) of G[within], ordered by their first vertex."""
@@ -273,10 +337,7 @@ class Graph:
         return any(children[v] & targets for v in bits(within & ~targets))
 
     def separated(self, a: int, b: int, given: int, cut_into: int = 0, cut_out_of: int = 0) -> bool:
-        """Decide m-separation of ``a`` and ``b`` given ``given``.
-
-        Edges with an arrowhead at ``cut_into`` and directed edges out of ``cut_out_of`` are removed first.
-        """
+        """Decide m-separation; arrowheads at ``cut_into`` and arrows out of ``cut_out_of`` are removed first."""
         by_tail, by_head = self.reached(a, given, cut_into, cut_out_of, until=b)
         return not (by_tail | by_head) & b
 
@@ -285,12 +346,21 @@ class Graph:
     ) -> tuple[int, int]:
         """Where open paths from ``a`` lead: what they enter through a tail, and what through an arrowhead.
 
-        Both may include members of ``given``, at which an open path may end; ``cut_into`` and ``cut_out_of`` are
-        as for ``separated``. The search ends early where it gets to a member of ``until``.
+        <<<<<<< HEAD
+                Both may include members of ``given``, at which an open path may end; ``cut_into`` and ``cut_out_of`` are
+                as for ``separated``. The search ends early where it gets to a member of ``until``.
+        =======
+                Both may include members of ``given``, at which an open path may end. The search ends early where it
+                gets to a member of ``until``, and leaves out what comes after all of the sets: no path opens there.
+        >>>>>>> 99e2441 (Searches go only where sets shrank or paths can open; projection keeps the order; the comparison never counts an answer to another query)
         """
         parents, children, siblings = self.parents, self.children, self.siblings
-        opened = self._conditioned_ancestors(given, cut_into, cut_out_of) if given else 0
-        keep_out, keep_in = ~cut_out_of, ~cut_into
+        keep_in = (1 << (a | given | until).bit_length()) - 1 & ~cut_into
+        keep_out = ~cut_out_of
+        opened, told = (
+            given,
+            not given,
+        )  # its ancestors are found when an arrowhead meets another variable
         by_tail, by_head = a, 0
         seen_tail = seen_head = 0
         while by_tail or by_head:
@@ -303,6 +373,11 @@ class Graph:
                 low = by_head & -by_head
                 by_head ^= low
                 seen_head |= low
+                if not told and not opened & low:
+                    opened, told = (
+                        self.ancestors(given, self.all & keep_out | given, cut_into),
+                        True,
+                    )
                 passes_up, passes_down = bool(opened & low), not given & low
             v = low.bit_length() - 1
             heads = 0
@@ -315,18 +390,6 @@ class Graph:
             if (by_tail | by_head) & until:
                 return seen_tail | by_tail, seen_head | by_head
         return seen_tail, seen_head
-
-    def _conditioned_ancestors(self, given: int, cut_into: int, cut_out_of: int) -> int:
-        """The ancestors of ``given`` in the graph with the two kinds of edges removed."""
-        result = todo = given
-        while todo:
-            v = todo.bit_length() - 1
-            todo ^= 1 << v
-            if not cut_into >> v & 1:
-                new = self.parents[v] & ~cut_out_of & ~result
-                result |= new
-                todo |= new
-        return result
 
     # ---- conversion -----------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ the recursion is a loop, and equal kernels are one object. Lines of ID-GEN, as r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from causalc.compiler.graph import Graph, bits
 from causalc.errors import CausalcError
@@ -189,7 +189,20 @@ def identify(
     if leave_out and do and not given:
         kept = _front_door(graph, outcomes, do)
         if kept:
-            return _within(graph, kept, outcomes, do, asked)
+            return _within(graph, kept, outcomes, do, asked, text)
+    return _derived(graph, (outcomes, do, given), asked, steps, text)
+
+
+def _derived(
+    graph: Graph,
+    sets: tuple[int, int, int],
+    asked: int,
+    steps: list[Step],
+    text: str,
+    left_out: tuple[str, ...] = (),
+) -> Derivation:
+    """ID of the joint effect on outcomes and conditions, all of which ``do`` moves."""
+    outcomes, do, given = sets
     joint = outcomes | given
     pool = Conditionals(graph, Kernel(graph.all))
     variables, fixed = _relevant(graph, joint, do, steps)
@@ -202,7 +215,7 @@ def identify(
     else:
         steps.append(Step("1", joint, 0, variables))
         branches = ((variables, pool.root, variables),)
-    return Derivation(graph, outcomes, do, given, asked, tuple(steps), branches, pool)
+    return Derivation(graph, outcomes, do, given, asked, tuple(steps), branches, pool, left_out)
 
 
 def move_conditions(graph: Graph, y: int, x: int, z: int, steps: list[Step]) -> tuple[int, int]:
@@ -260,13 +273,12 @@ def _front_door(graph: Graph, y: int, x: int) -> int:
     return 0
 
 
-def _within(graph: Graph, kept: int, y: int, x: int, asked: int) -> Derivation:
+def _within(graph: Graph, kept: int, y: int, x: int, asked: int, text: str) -> Derivation:
     """Identify P(y | do(x)) with all but ``kept`` left latent."""
-    smaller = graph.project(graph.names(kept | asked))
-    outcomes, do = smaller.mask(graph.names(y)), smaller.mask(graph.names(x))
-    found = identify(smaller, outcomes, do, 0, see=False)
+    smaller = graph.marginal(kept | asked)
+    sets = smaller.mask(graph.names(y)), smaller.mask(graph.names(x)), 0
     hidden = graph.names(graph.all & ~kept & ~asked)
-    return replace(found, asked=smaller.mask(graph.names(asked)), left_out=hidden)
+    return _derived(smaller, sets, smaller.mask(graph.names(asked)), [], text, hidden)
 
 
 def _relevant(graph: Graph, y: int, x: int, steps: list[Step]) -> tuple[int, int]:
@@ -291,18 +303,19 @@ def _reach(
 ) -> tuple[Kernel, int]:
     """Lines 2, 5, 6, 7 and 1 for one district: the kernel Q[part] is read off, and the last vertex set."""
     kernel, current = pool.root, variables
-    if graph.district(part & -part, variables) == part:
+    district = graph.district(part & -part, variables)
+    if district == part:
         steps.append(Step("6", part, variables & ~part, variables, part))
         return kernel, variables
+    ancestral = graph.ancestors(part, current)
     while True:
-        ancestral = graph.ancestors(part, current)
-        if ancestral != current:
-            steps.append(Step("2", part, current & ~part, current, current & ~ancestral))
+        if gone := current & ~ancestral:
+            steps.append(Step("2", part, current & ~part, current, gone))
             current = ancestral
         if current == part:
             steps.append(Step("1", part, 0, current))
             return kernel, current
-        district = graph.district(part & -part, current)
+        district = graph.still_joined(part, district & current, district & gone)
         if district == current:
             steps.append(Step("5", part, current & ~part, current, part))
             raise NotIdentifiable(text, Hedge(graph.names(current), graph.names(part)))
@@ -311,6 +324,7 @@ def _reach(
             return kernel, current
         steps.append(Step("7", part, current & ~part, current, current & ~district))
         kernel = pool.fix(district, current, kernel)
+        ancestral = graph.still_ancestors(part, district, current & ~district)
         current = district
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from causalc import CausalcError, Graph
+from causalc.compiler.graph import bits
 
 
 def random_graph(rng: np.random.Generator, n: int) -> tuple[list[str], list, list]:
@@ -86,6 +87,38 @@ def test_districts_and_ancestors() -> None:
         "X",
         "Y",
     )
+
+
+def test_a_set_that_shrinks_is_looked_at_where_it_shrank() -> None:
+    """What is left of ancestors and districts, against networkx on the smaller graph; 2,000 removals."""
+    rng = np.random.default_rng(5)
+    cut = 0
+    for _ in range(2000):
+        nodes, directed, bidirected = random_graph(rng, 9)
+        graph = Graph.from_edges(nodes, directed, bidirected[: rng.integers(4, 12)])
+        target = 1 << int(rng.integers(9))
+        whole = graph.ancestors(target, graph.all)
+        gone = int(rng.integers(1 << 9)) & whole & ~target
+        left = set(graph.names(whole & ~gone))
+        arrows, arcs = nx.DiGraph(directed).subgraph(left), nx.Graph(graph.bidirected)
+        arcs.add_nodes_from(nodes)
+        (name,) = graph.names(target)
+        led = nx.ancestors(arrows, name) if name in arrows else set()
+        assert graph.still_ancestors(target, whole & ~gone, gone) == graph.mask({name, *led})
+        whole = graph.district(target, graph.all)
+        gone = int(rng.integers(1 << 9)) & whole & ~target
+        joined = nx.node_connected_component(arcs.subgraph(graph.names(whole & ~gone)), name)
+        assert graph.still_joined(target, whole & ~gone, gone) == graph.mask(joined)
+        cut += graph.mask(joined) != whole & ~gone
+    assert cut > 200
+
+
+def test_members_of_a_large_set() -> None:
+    rng = np.random.default_rng(6)
+    for size in (40, 700, 5000):
+        for share in (0.01, 0.2, 1.0):
+            members = [i for i in range(size) if rng.random() < share]
+            assert list(bits(sum(1 << i for i in members))) == members
 
 
 def test_a_cycle_is_named() -> None:

@@ -2,8 +2,9 @@
 
 A tool is a chain of named stages, each a function of the query and of what the stage before it made. The first
 stage builds the tool's own graph; one that returns ``None`` says "not identifiable" and ends the chain. Seconds
-are CPU seconds of this process, the least of several runs of the whole chain where it is quick. A tool may work
-in threads of its own; the time of one that has ended is read once the system has added it up.
+are CPU seconds of this process, the least of several runs of the whole chain where it is quick; what comes after the
+answer is run afterwards, so that it does not empty the caches of what others are not asked for. A tool may work in
+threads of its own; the time of one that has ended is read once the system has added it up.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -56,12 +57,14 @@ class Query:
 class Tool:
     """How to ask a tool. ``refuses`` gives the reason for which it cannot be asked a query, or None.
 
-    ``formula`` and ``text`` show what the stage named "estimand" returned; they are not timed.
+    ``after`` are stages that go on from the answer. ``formula`` and ``text`` show what the stage named "estimand"
+    returned; they are not timed.
     """
 
     package: str
     stages: Mapping[str, Stage]
     refuses: Callable[[Query], str | None] = lambda query: None
+    after: Mapping[str, Stage] = field(default_factory=dict)
     formula: Callable[[Query, Any], Formula] | None = None
     text: Callable[[Query, Any], str] | None = None
 
@@ -97,7 +100,7 @@ def serve(tool: Tool, memory_gib: float = 8) -> None:
     say({"version": version(tool.package), "peak_mib": peak_mib()})
     for line in sys.stdin:
         row = json.loads(line)
-        say(_answer(tool, Query.of(row), row))
+        say({"name": row["name"], **_answer(tool, Query.of(row), row)})
 
 
 def _answer(tool: Tool, query: Query, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,7 +108,11 @@ def _answer(tool: Tool, query: Query, options: Mapping[str, Any]) -> dict[str, A
     if reason:
         return {"unsupported": reason}
     try:
-        made, seconds = _timed(tool, query, options["repeats"])
+        made, seconds = _timed(tool.stages, query, None, options["repeats"])
+        answer = made[list(made)[-1]]
+        if answer is not None:
+            more, later = _timed(tool.after, query, answer, options["repeats"])
+            made, seconds = made | more, seconds | later
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # Rust panics derive from BaseException
@@ -130,17 +137,20 @@ def _shows(tool: Tool) -> dict[str, Callable[[Query, Any], Any]]:
     return {name: show for name, show in found.items() if show is not None}
 
 
-def _timed(tool: Tool, query: Query, repeats: int) -> tuple[dict[str, Any], dict[str, float]]:
-    """What the stages made, and the least seconds of each."""
+def _timed(
+    stages: Mapping[str, Stage], query: Query, first: Any, repeats: int
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """What the stages made, each of the one before it, and the least seconds of each."""
     best: dict[str, float] = {}
+    made: dict[str, Any] = {}
     spent = 0.0
     for turn in range(repeats):
         if turn and spent > 0.03:
             break
         gc.collect()
-        made: dict[str, Any] = {}
-        value: Any = None
-        for name, stage in tool.stages.items():
+        made.clear()
+        value = first
+        for name, stage in stages.items():
             start = time.process_time()
             value = stage(query, value)
             took = time.process_time() - start + _late()

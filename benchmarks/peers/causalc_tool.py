@@ -73,11 +73,12 @@ def formula(query: Query, answer: Answer) -> Formula:
 
 
 if __name__ == "__main__":
-    stages = {
-        "graph": build,
-        "verdict": decide,
-        "estimand": derive,
-        "shortest": shorten,
-        "program": compile_program,
-    }
-    serve(Tool("causalc", stages, formula=formula, text=lambda query, a: a.estimand.latex()))
+    serve(
+        Tool(
+            "causalc",
+            {"graph": build, "verdict": decide, "estimand": derive},
+            formula=formula,
+            text=lambda query, a: a.estimand.latex(),
+            after={"shortest": shorten, "program": compile_program},
+        )
+    )

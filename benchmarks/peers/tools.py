@@ -82,7 +82,11 @@ class Session:
         except BrokenPipeError:
             self.end()
             raise Gone("crash") from None
-        return self._reply(limit)
+        reply = self._reply(limit)
+        if reply["name"] != query["name"]:  # never count an answer as that to another query
+            self.end()
+            raise RuntimeError(f"{query['name']} was asked, {reply['name']} answered")
+        return reply
 
     def _start(self) -> None:
         quiet = os.environ | {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
