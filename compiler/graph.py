@@ -27,9 +27,7 @@ DIGITS = bytes.maketrans(b"01", b"\0\1")
 def bits(mask: int) -> Iterator[int]:
     """Yield the members of a vertex set in topological order."""
     many = mask.bit_count()
-    if (
-        many > 32 and mask.bit_length() < 16 * many
-    ):  # read off the digits: taking bits away one by one is quadratic
+    if many > 32 and mask.bit_length() < 16 * many:  # one by one would be quadratic
         yield from compress(count(), f"{mask:b}"[::-1].encode().translate(DIGITS))
         return
     while mask:
@@ -195,11 +193,8 @@ class Graph:
             from difflib import get_close_matches
 
             near = get_close_matches(name, self.nodes, 1)
-            hint = (
-                f"; did you mean `{near[0]}`?"
-                if near
-                else f" (it has {', '.join(self.nodes[:12])})"
-            )
+            known = ", ".join(self.nodes[:12])
+            hint = f"; did you mean `{near[0]}`?" if near else f" (it has {known})"
             raise GraphError(f"`{name}` is not a variable of the graph{hint}") from None
 
     def mask(self, names: Iterable[str]) -> int:
@@ -271,10 +266,7 @@ class Graph:
         border = 0
         for v in bits(gone):
             border |= siblings[v]
-        border &= within
-        mine = ours = (
-            part & within
-        )  # what is joined to the part, and of that what was not looked at yet
+        mine = ours = part & within  # joined to the part, and of that what is to be looked at
         while ours and (border := border & within & ~mine):
             seen = todo = border & -border
             while todo and ours and not seen & mine:
@@ -346,21 +338,14 @@ class Graph:
     ) -> tuple[int, int]:
         """Where open paths from ``a`` lead: what they enter through a tail, and what through an arrowhead.
 
-        <<<<<<< HEAD
-                Both may include members of ``given``, at which an open path may end; ``cut_into`` and ``cut_out_of`` are
-                as for ``separated``. The search ends early where it gets to a member of ``until``.
-        =======
-                Both may include members of ``given``, at which an open path may end. The search ends early where it
-                gets to a member of ``until``, and leaves out what comes after all of the sets: no path opens there.
-        >>>>>>> 99e2441 (Searches go only where sets shrank or paths can open; projection keeps the order; the comparison never counts an answer to another query)
+        Both may include members of ``given``, at which an open path may end; ``cut_into`` and ``cut_out_of`` are
+        as for ``separated``. The search ends early where it gets to a member of ``until``, and leaves out what
+        comes after all of the sets: no path opens there.
         """
         parents, children, siblings = self.parents, self.children, self.siblings
         keep_in = (1 << (a | given | until).bit_length()) - 1 & ~cut_into
         keep_out = ~cut_out_of
-        opened, told = (
-            given,
-            not given,
-        )  # its ancestors are found when an arrowhead meets another variable
+        opened, told = given, not given  # its ancestors are found where they matter
         by_tail, by_head = a, 0
         seen_tail = seen_head = 0
         while by_tail or by_head:
@@ -374,10 +359,8 @@ class Graph:
                 by_head ^= low
                 seen_head |= low
                 if not told and not opened & low:
-                    opened, told = (
-                        self.ancestors(given, self.all & keep_out | given, cut_into),
-                        True,
-                    )
+                    opened = self.ancestors(given, self.all & keep_out | given, cut_into)
+                    told = True
                 passes_up, passes_down = bool(opened & low), not given & low
             v = low.bit_length() - 1
             heads = 0
