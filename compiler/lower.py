@@ -4,6 +4,10 @@ At a kernel (line 7) there are three exact routes. *generate*: train the kernel'
 from a full-support proposal, record the rows. *reweight*: keep real rows and divide by the propensity of what
 was fixed. *inline*: run the kernel's own factors inside the network, hidden copies and all, and distil nothing;
 exact unless a dropped variable reaches both a factor that is kept and one that is removed.
+
+Conditions that cannot be moved to the do() are met in two ways. *distil*: run the network, record the rows and train
+P(y | x, z) on them. *split*: where z and all it depends on are a block of observed variables, draw the rest of the
+block given z, and run what follows it.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from dataclasses import dataclass, field
 from causalc.compiler.answer import Question
 from causalc.compiler.graph import Graph, bits
 from causalc.compiler.identify import Conditional, Derivation, Kernel, move_conditions
+from causalc.compiler.passes.bootstrap import observed_block
 from causalc.compiler.plan import (
     Bootstrap,
     Draw,
@@ -234,9 +239,31 @@ class Lowering:
         draws = [draw for draw in draws if not clamped.intersection(draw.slots)]
         if not left:
             return draws
+        split = self._split(draws, outcomes, shape.names(left))
+        key = ("given", outcomes, inputs, given)
+        if split is not None and self._decided(key, "distil", "split") == "split":
+            return split
         draws = list(needed_draws(tuple(draws), {*outcomes, *given} | clamped))
         data = self._generate(draws, clamped)
         return self._outcome_fits(outcomes, data, shape, do, left)
+
+    def _split(
+        self, draws: list[Draw], outcomes: tuple[str, ...], given: tuple[str, ...]
+    ) -> list[Draw] | None:
+        """The network with its conditions set, where all that these depend on is a block of observed variables.
+
+        Then P(block, rest) = P(given) P(block | given) P(rest | block), and the second factor is fitted on the
+        observed rows. None where there is no such block.
+        """
+        block = needed_draws(tuple(draws), set(given))
+        made = observed_block(block, self.operations, self.graph)
+        if len(made) < len(block) or any(draw.slots != (name,) for name, draw in made.items()):
+            return None
+        rest = needed_draws(tuple(d for d in draws if d not in block), set(outcomes))
+        wanted = {*outcomes, *(slot for draw in rest for _, slot in draw.inputs)}.difference(given)
+        behind = tuple(name for name in self.graph.order if name in made and name in wanted)
+        fits = self._outcome_fits(behind, self.rows, self.graph, 0, self.graph.mask(given))
+        return [*fits, *rest]
 
     def _followed(self, draws: list[Draw], regime: Regime, inputs: tuple[str, ...]) -> list[Draw]:
         """The network of an effect with the policies that feed it; then its conditions."""

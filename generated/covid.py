@@ -35,7 +35,7 @@ def train(data: Any, **options: Any) -> runtime.Models:
     )
 
     # P(X | C)
-    X_given_C = run.fit(["X"], given=["C"], on=observed, model=runtime.diffusion())
+    X_given_C = run.fit(["X"], given=["C"], on=observed, model=runtime.diffusion(steps=1500))
 
     return run.finish({"X_given_C": X_given_C, "rows_of_C": rows_of_C, "N_given_C_X": N_given_C_X})
 

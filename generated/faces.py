@@ -24,12 +24,6 @@ def train(data: Any, **options: Any) -> runtime.Models:
     run = runtime.start(SCHEMA, data, **options)
     observed = run.observed(["I1", "Male", "Young", "I2"])
 
-    # I1: real rows, no model
-    rows_of_I1 = run.bootstrap(["I1"], on=observed)
-
-    # P(Young | I1)
-    Young_given_I1 = run.fit(["Young"], given=["I1"], on=observed)
-
     # P(I2 | I1, Male, Young)
     I2_given_I1_Male_Young = run.fit(
         ["I2"],
@@ -38,24 +32,8 @@ def train(data: Any, **options: Any) -> runtime.Models:
         model=runtime.pretrained("../out/faces/translator", inputs=["I1", "Male", "Young"], evaluations=8),
     )
 
-    # Male: real rows, no model
-    rows_of_Male = run.bootstrap(["Male"], on=observed)
-
-    def draw_generated(draw: runtime.Draw) -> runtime.Row:
-        (Male,) = draw.sample(rows_of_Male, {})
-        (I1,) = draw.sample(rows_of_I1, {})
-        (Young,) = draw.sample(Young_given_I1, {"I1": I1})
-        (I2,) = draw.sample(I2_given_I1_Male_Young, {"I1": I1, "Male": Male, "Young": Young})
-        return {"Male": Male, "Young": Young, "I2": I2}
-
-    generated = run.generate(
-        draw_generated,
-        columns=["Male", "Young", "I2"],
-        parents=[rows_of_Male, rows_of_I1, Young_given_I1, I2_given_I1_Male_Young],
-    )
-
-    # P(I2 | Male, Young), on the generated rows
-    I2_given_Male_Young = run.fit(["I2"], given=["Male", "Young"], on=generated)
+    # P(I1 | Young)
+    I1_given_Young = run.fit(["I1"], given=["Young"], on=observed)
 
     # I1, Young: real rows, no model
     rows_of_I1_Young = run.bootstrap(["I1", "Young"], on=observed)
@@ -63,7 +41,7 @@ def train(data: Any, **options: Any) -> runtime.Models:
     return run.finish({
         "rows_of_I1_Young": rows_of_I1_Young,
         "I2_given_I1_Male_Young": I2_given_I1_Male_Young,
-        "I2_given_Male_Young": I2_given_Male_Young,
+        "I1_given_Young": I1_given_Young,
     })
 
 
@@ -94,7 +72,8 @@ def sample_among(
     draw = runtime.sampling(models, n, **options)
     Male_set = draw.input("Male", Male)
     Young_set = draw.input("Young", Young)
-    (I2,) = draw.sample(models["I2_given_Male_Young"], {"Male": Male_set, "Young": Young_set})
+    (I1,) = draw.sample(models["I1_given_Young"], {"Young": Young_set})
+    (I2,) = draw.sample(models["I2_given_I1_Male_Young"], {"I1": I1, "Male": Male_set, "Young": Young_set})
     return draw.table({"I2": I2})
 
 

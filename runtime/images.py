@@ -25,8 +25,8 @@ from torch.nn import functional
 from causalc.runtime.components import Components
 from causalc.runtime.contrast import Contrast, Tower
 from causalc.runtime.families.neural import rows_of, whole
-from causalc.runtime.families.protocol import Setting, Shape, Tensors
-from causalc.runtime.network import fourier
+from causalc.runtime.families.protocol import Setting, Shape, Tensors, Variables
+from causalc.runtime.network import Features, fourier
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
@@ -35,10 +35,15 @@ from causalc.runtime.train import Plan, seeded, train
 RANK = 32
 _LEVELS = 16
 _SAMPLE = 10_000
-_TOWER = 256
+TOWER = 256
 _DROPOUT = 0.4
 _JITTER = 0.1  # nats: noise on the features in training, so that no row is told from its like
 _PLAN = Plan(steps=3000, lr=8e-3, batch=256, weight_decay=1e-2)
+
+
+def few_codes(inputs: Variables) -> bool:
+    """Whether all inputs are discrete, with so few levels together that no tower could say it shorter."""
+    return all(k.discrete for _, k in inputs) and sum(len(k.levels) for _, k in inputs) <= RANK
 
 
 def nats(codes: torch.Tensor) -> torch.Tensor:
@@ -74,7 +79,8 @@ class Gated(nn.Module):
 class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Gated residual blocks on the principal components of one image, given features of the inputs.
 
-    ``encode`` and ``decode`` take flat pixels in [-1, 1] to components and back.
+    ``encode`` and ``decode`` take flat pixels in [-1, 1] to components and back. ``tower`` is
+    the width of the tower; at 0 the inputs are taken as they are.
     """
 
     centre: torch.Tensor
@@ -85,7 +91,12 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
-        self, shape: Mapping[str, Any], latent: int, width: int = 256, depth: int = 3
+        self,
+        shape: Mapping[str, Any],
+        latent: int,
+        width: int = 256,
+        depth: int = 3,
+        tower: int = TOWER,
     ) -> None:
         super().__init__()
         known = Shape.from_json(shape)
@@ -96,10 +107,13 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.register_buffer("scale", torch.ones(latent))
         self.register_buffer("feature_centre", torch.zeros(RANK))
         self.register_buffer("feature_basis", torch.eye(RANK))
-        self.tower = Tower(known.inputs, _TOWER, RANK) if known.inputs else None
+        towered = tower > 0 and bool(known.inputs)
+        self.tower = Tower(known.inputs, tower, RANK) if towered else None
+        self.codes = Features(known.inputs) if known.inputs and not towered else None
+        features = self.codes.width if self.codes else RANK
         self.first = nn.Linear(latent, width)
         self.level = nn.Linear(2 * _LEVELS, width)
-        self.given = nn.Linear(RANK, width) if known.inputs else None
+        self.given = nn.Linear(features, width) if known.inputs else None
         self.shifts = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.blocks = nn.ModuleList(Gated(width) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
@@ -116,8 +130,11 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         return (z * self.scale) @ self.basis.T + self.centre
 
     def seen(self, inputs: Tensors, n: int) -> torch.Tensor | None:
-        """Return the features ``(n, rank)`` of the inputs: two rows a distance d apart differ by d
-        nats in what they say of a typical target."""
+        """Return the features ``(n, rank)`` of the inputs, None if there are none: codes one-hot, or what a
+        tower says; then two rows a distance d apart differ by d nats in what they say of a typical target."""
+        if self.codes is not None:
+            one_hot: torch.Tensor = self.codes(inputs, n)
+            return one_hot
         if self.tower is None:
             return None
         with torch.no_grad():
@@ -138,7 +155,7 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         embedding = self.level(fourier(level, _LEVELS))
         features = self.seen(inputs, x.shape[0])
         if features is not None and self.given is not None:
-            if self.training and generator is not None:
+            if self.tower is not None and self.training and generator is not None:
                 noise = torch.randn(features.shape, generator=generator, device=x.device)
                 features = features + _JITTER * noise
             embedding = embedding + self.given(features)
@@ -159,7 +176,8 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         setting: Setting,
         report: Report,
     ) -> None:
-        """Take over the components and train the tower, for no more steps than ``spec`` gives the denoiser.
+        """Take over the components and train the tower if there is one, for no more steps than ``spec`` gives
+        the denoiser.
 
         Call once, before training.
         """
@@ -169,7 +187,7 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         if self.tower is None:
             return
         with seeded(derive(setting.seed, "contrast")):
-            contrast = Contrast(shape.inputs, shape.targets, _TOWER, RANK, dropout=_DROPOUT)
+            contrast = Contrast(shape.inputs, shape.targets, TOWER, RANK, dropout=_DROPOUT)
         contrast.standardise(rows)
         plan = replace(_PLAN, steps=min(_PLAN.steps, whole(spec, "steps", _PLAN.steps)))
         train(contrast, rows, weights, plan, setting, report)

@@ -111,6 +111,18 @@ def test_images_are_left_as_rows_where_they_can_be() -> None:
     assert [plan.operations[i].targets for i in plan.models] == [("Y",)]  # type: ignore[union-attr]
 
 
+def test_conditions_of_a_block_of_rows_are_set_and_nothing_is_distilled() -> None:
+    """P(I2 | do(M), Y) with I1 -> Y: I1 is drawn given Y, where else rows of I2 would have to be made."""
+    graph = "I1 -> {M, Y, I2}; M <-> Y; {M, Y} -> I2"
+    schema = {"I1": "image(8, 8)", "I2": "image(8, 8)", "M": "binary", "Y": "binary"}
+    program = causalc.compile("P(I2 | do(M), Y)", graph, schema)
+    operations = program.plan.operations
+    assert not any(isinstance(op, Generate) for op in operations)
+    trained = [(op.targets, op.inputs) for op in operations if isinstance(op, Fit)]
+    assert sorted(trained) == [(("I1",), ("Y",)), (("I2",), ("I1", "M", "Y"))]
+    assert verify(program, "query", 20, 0) < 1e-12
+
+
 def test_a_strategy_that_the_user_sets_is_kept() -> None:
     for strategy, other in (("generate", Reweight), ("reweight", Generate)):
         plan = causalc.compile("P(Y | do(X))", NAPKIN, strategy=strategy).plan

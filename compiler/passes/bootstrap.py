@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from causalc.compiler.graph import Graph
@@ -24,10 +25,24 @@ def bootstrap(plan: Plan, graph: Graph) -> Plan:
 def _grouped(
     draws: tuple[Draw, ...], operations: list[Operation], graph: Graph
 ) -> tuple[Draw, ...]:
-    block: dict[str, str] = {}
-    seen, members = 0, set[int]()  # the block as a set of variables, and the draws that make it
-    rows = None
-    for i, draw in enumerate(draws):
+    members = observed_block(draws, operations, graph)
+    if len(members) < 2:
+        return draws
+    block = {name: draw.slots[0] for name, draw in members.items()}
+    first = operations[next(iter(members.values())).model]
+    assert isinstance(first, Fit | Bootstrap)
+    operations.append(Bootstrap(tuple(block), first.data))
+    joint = Draw(tuple(block.values()), len(operations) - 1, ())
+    return (joint, *(draw for draw in draws if draw not in members.values()))
+
+
+def observed_block(
+    draws: Sequence[Draw], operations: Sequence[Operation], graph: Graph
+) -> dict[str, Draw]:
+    """The draws whose product is a joint of observed variables, by variable, in order: as many as join."""
+    block: dict[str, Draw] = {}
+    seen = 0
+    for draw in draws:
         source = operations[draw.model]
         if not isinstance(source, Fit | Bootstrap) or not isinstance(
             operations[source.data], Observed
@@ -35,19 +50,15 @@ def _grouped(
             continue
         targets = source.targets if isinstance(source, Fit) else source.columns
         if len(targets) == 1 and _joins(draw, targets[0], block, seen, graph):
-            block[targets[0]] = draw.slots[0]
+            block[targets[0]] = draw
             seen |= graph.mask(targets)
-            members.add(i)
-            rows = source.data
-    if len(members) < 2 or rows is None:
-        return draws
-    operations.append(Bootstrap(tuple(block), rows))
-    joint = Draw(tuple(block.values()), len(operations) - 1, ())
-    return (joint, *(draw for i, draw in enumerate(draws) if i not in members))
+    return block
 
 
-def _joins(draw: Draw, target: str, block: dict[str, str], seen: int, graph: Graph) -> bool:
-    if target in block or any(block.get(variable) != slot for variable, slot in draw.inputs):
+def _joins(draw: Draw, target: str, block: Mapping[str, Draw], seen: int, graph: Graph) -> bool:
+    if target in block or any(
+        variable not in block or block[variable].slots != (slot,) for variable, slot in draw.inputs
+    ):
         return False
     given = graph.mask(variable for variable, _ in draw.inputs)
     rest = seen & ~given
