@@ -11,7 +11,8 @@ set of variables that the query does not ask about projected out (some 500 sets 
 ``--orders`` causal orders each, with interventions seen or not, by every combination of routes. Where the plan
 taken trains more, it is printed with what the cheapest plan that trains fewer pays for instead.
 
-Sharing: random graphs of 12 variables with 20 different random identifiable queries each, as one script and as 20.
+Sharing: random graphs of 12 variables with 20 different random identifiable queries each, as one script and as 20,
+and the fewest models that any choice of plans could do with (benchmarks/sharing.py).
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from oracle.admg import Admg, Case, random_admg
+from oracle.admg import Case
 from oracle.queries import textbook
+from sharing import graph_of, sharing
 
 import causalc
 from causalc.compiler.answer import Estimand
@@ -77,11 +80,6 @@ def problems(cases: Sequence[Case]) -> Iterator[Problem]:
             for image in names:
                 kinds = {v: "image" if v == image else "binary" for v in names}
                 yield Problem(case.name, graph, estimand, kinds, f"{image} an image")
-
-
-def graph_of(graph: Admg) -> Graph:
-    """The graph as the compiler takes it."""
-    return Graph.from_edges(graph.nodes, graph.directed, graph.bidirected)
 
 
 # ---- what each choice saves ----------------------------------------------------------------------------------
@@ -346,126 +344,6 @@ def best(cases: Sequence[Case], most: int) -> list[str]:
         "",
     ]
     return lines + [f"- {v}" for v in found if not v.best]
-
-
-# ---- what queries of one script share ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Script:
-    """Models that one script of some queries trains, and that as many scripts do."""
-
-    name: str
-    queries: int
-    together: int
-    apart: int
-
-
-SORTS = ("a study", "any effects", "any joint effects", "any conditional effects")
-
-
-def scripts(count: int, queries: int, seed: int) -> Iterator[Script]:
-    """Random graphs of 12 variables with random identifiable queries, each sort of question on ``count`` graphs."""
-    for sort in SORTS:
-        done = number = 0
-        while done < count:
-            rng = np.random.default_rng([seed, SORTS.index(sort), number])
-            number += 1
-            graph = random_admg(12, rng.uniform(0.2, 0.4), rng.uniform(0.05, 0.15), rng)
-            found = _identifiable(graph, sort, queries, rng)
-            if len(found) == queries:
-                done += 1
-                yield _counted(f"{sort}, graph {number}", graph_of(graph), found)
-
-
-def _identifiable(
-    graph: Admg, sort: str, queries: int, rng: np.random.Generator
-) -> dict[str, Estimand]:
-    """So many different identifiable queries of a sort, or fewer where they are hard to find."""
-    compiled, found = graph_of(graph), dict[str, Estimand]()
-    roles = Roles.of(graph, rng)
-    for _ in range(400):
-        case = roles.question(rng) if sort == SORTS[0] else _question(graph, sort, rng)
-        if case is None or case.query() in found:
-            continue
-        try:
-            found[case.query()] = causalc.identify(case.query(), compiled)
-        except NotIdentifiable:
-            continue
-        if len(found) == queries:
-            break
-    return found
-
-
-def _counted(name: str, graph: Graph, found: Mapping[str, Estimand]) -> Script:
-    schema = dict.fromkeys(graph.nodes, SPECS["real"])
-    named = {f"q{i}": e for i, e in enumerate(found.values())}
-    one = compile_estimands(named, graph, schema)
-    apart = (compile_estimands({n: e}, graph, schema) for n, e in named.items())
-    total = sum(len(c.plan.models) for c in apart)
-    return Script(name, len(named), len(one.plan.models), total)
-
-
-@dataclass(frozen=True)
-class Roles:
-    """What a study asks about: three treatments, four outcomes below one of them, two covariates above."""
-
-    graph: Admg
-    treatments: tuple[str, ...]
-    outcomes: tuple[str, ...]
-    covariates: tuple[str, ...]
-
-    @classmethod
-    def of(cls, graph: Admg, rng: np.random.Generator) -> Roles:
-        """Draw them from the middle, the end and the start of a causal order."""
-        order = graph.order
-        treatments = [order[i] for i in sorted(rng.choice(np.arange(2, 8), 3, replace=False))]
-        later = [v for v in order[5:] if v not in treatments]
-        outcomes = [later[i] for i in rng.permutation(len(later))[:4]]
-        return cls(graph, tuple(treatments), tuple(outcomes), tuple(order[:2]))
-
-    def question(self, rng: np.random.Generator) -> Case | None:
-        """Some treatments, one or two outcomes, and in one query of four a covariate."""
-        x = [v for v in self.treatments if rng.random() < 0.5]
-        y = [self.outcomes[i] for i in rng.permutation(4)[: int(rng.integers(1, 3))]]
-        z = [self.covariates[int(rng.integers(2))]] if rng.random() < 0.25 else []
-        if not x or not set(x) & self.graph.ancestors(y):
-            return None
-        return Case(self.graph, tuple(sorted(y)), tuple(x), tuple(z))
-
-
-def _question(graph: Admg, sort: str, rng: np.random.Generator) -> Case | None:
-    """Any cause and something below it; with up to two more outcomes, or with a condition at times."""
-    names = [graph.nodes[i] for i in rng.permutation(12)]
-    x, y = names[0], names[1]
-    if x not in graph.ancestors({y}):
-        return None
-    more = tuple(names[2 : 2 + int(rng.integers(0, 3))])
-    if "joint" in sort:
-        return Case(graph, (y, *more), (x,))
-    return Case(graph, (y,), (x,), more[:1] if "conditional" in sort else ())
-
-
-def sharing(count: int, queries: int, seed: int) -> list[str]:
-    """The table: one script of 20 queries against 20 scripts."""
-    found = list(scripts(count, queries, seed))
-    lines = [
-        f"Random graphs of 12 real variables, {queries} different identifiable queries each, seed {seed}. A study",
-        "asks for the effects of any of three treatments on one or two of four outcomes, in one query of four given",
-        "one of two early covariates; the other sorts ask for the effects of any variable on any.",
-        "",
-        f"| queries | one script | {queries} scripts | share | least | most |",
-        "|---|---|---|---|---|---|",
-    ]
-    for sort in SORTS:
-        these = [s for s in found if s.name.startswith(sort)]
-        one, apart = sum(s.together for s in these), sum(s.apart for s in these)
-        shares = [s.together / s.apart for s in these]
-        lines.append(
-            f"| {sort}, {len(these)} graphs | {one} | {apart} | {one / apart:.0%} "
-            f"| {min(shares):.0%} | {max(shares):.0%} |"
-        )
-    return lines
 
 
 def main() -> int:
