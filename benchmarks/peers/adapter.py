@@ -57,8 +57,8 @@ class Query:
 class Tool:
     """How to ask a tool. ``refuses`` gives the reason for which it cannot be asked a query, or None.
 
-    ``after`` are stages that go on from the answer. ``formula`` and ``text`` show what the stage named "estimand"
-    returned; they are not timed.
+    ``after`` are stages that go on from the answer where that is asked for. ``formula`` and ``text`` show what the
+    stage named "estimand" returned; they are not timed.
     """
 
     package: str
@@ -94,7 +94,7 @@ def serve(tool: Tool, memory_gib: float = 8) -> None:
         out.flush()
 
     warm_up = Query(("A", "X", "Y"), (("A", "X"), ("X", "Y"), ("A", "Y")), (), ("Y",), ("X",), ())
-    _answer(tool, warm_up, {"repeats": 1, "shown": True})
+    _answer(tool, warm_up, {"repeats": 1, "shown": True, "after": True})
     gc.collect()
     gc.freeze()  # what the imports made is not looked through before each run
     say({"version": version(tool.package), "peak_mib": peak_mib()})
@@ -110,7 +110,7 @@ def _answer(tool: Tool, query: Query, options: Mapping[str, Any]) -> dict[str, A
     try:
         made, seconds = _timed(tool.stages, query, None, options["repeats"])
         answer = made[list(made)[-1]]
-        if answer is not None:
+        if answer is not None and options.get("after"):
             more, later = _timed(tool.after, query, answer, options["repeats"])
             made, seconds = made | more, seconds | later
     except (KeyboardInterrupt, SystemExit):
