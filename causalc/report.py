@@ -30,9 +30,10 @@ from causalc.estimates import Answer
 from causalc.plan_drawing import draw_plan, headline
 from causalc.runtime import weights as weighting
 from causalc.runtime.data import Columns, labels
-from causalc.runtime.fitting import Propensity
+from causalc.runtime.propensity import Propensity
 from causalc.runtime.schema import Kind
 from causalc.runtime.store import Store
+from causalc.runtime.stored import some
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -187,7 +188,8 @@ def size_of(count: int) -> str:
 
 def _overlap(propensity: Propensity, name: str) -> Markup:
     """How unequal the weights q / p of this propensity are."""
-    weights = weighting.ratio(propensity.log_q, propensity.log_p)
+    rows = some(len(propensity.log_p), 0)
+    weights = weighting.ratio(propensity.log_q[rows], propensity.log_p[rows])
     logs = np.log10(np.maximum(weights, 1e-12))
     return charts.histogram({"weights": logs}, "log10 of the weight; 0 is the mean")
 

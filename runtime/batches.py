@@ -11,8 +11,9 @@ import torch
 
 from causalc.runtime.encode import unpack
 from causalc.runtime.families.protocol import Setting, Tensors
+from causalc.runtime.mass import mass_of
 from causalc.runtime.noise import derive
-from causalc.runtime.stored import MANY, Order
+from causalc.runtime.stored import Order, many
 
 _HELD_OUT = 0.1
 _MOST_HELD_OUT = 3000
@@ -31,7 +32,7 @@ class Chosen:
 
 def split(n: int, seed: int) -> tuple[torch.Tensor | Chosen, torch.Tensor]:
     """Return indices of training rows and of held-out rows, a function of (n, seed)."""
-    if n > MANY:
+    if many(n):
         order_of_many = Order(n, derive(seed, "split"))
         held_out = torch.from_numpy(order_of_many[np.arange(_MOST_HELD_OUT)])
         return Chosen(order_of_many, _MOST_HELD_OUT), held_out
@@ -122,20 +123,15 @@ class BatchesOfMany:
         self._used, self._seed, self.size, self.halved = used, seed, batch, False
         self._epoch, self._place = 0, 0
         self._order = Order(len(used), derive(seed, "batches", 0))
-        self._cumulative: np.ndarray | None = None
-        if weights is not None:
-            mass = weights.cpu().numpy().copy()
-            mass[held.numpy()] = 0
-            self._cumulative = np.cumsum(mass, out=mass)
+        self._mass = None if weights is None else mass_of(weights).without(held.numpy())
 
     def next(self) -> torch.Tensor:
         """Return the rows of the next batch."""
-        if self._cumulative is not None:
+        if self._mass is not None:
             rng = np.random.default_rng(derive(self._seed, "batch", self._place))
             self._place += 1
             u = (np.arange(self.size) + rng.random(self.size)) / self.size  # stratified
-            found = np.searchsorted(self._cumulative, u * self._cumulative[-1], "right")
-            return torch.from_numpy(np.minimum(found, len(self._cumulative) - 1))
+            return torch.from_numpy(self._mass.rows_at(u))
         if self._place + self.size > len(self._used):
             self._go_to(self._epoch + 1, 0)
         places = self._order[np.arange(self._place, self._place + self.size)]
@@ -148,7 +144,7 @@ class BatchesOfMany:
 
     def halve(self) -> None:
         """Take the last batch back, and half as many rows from now on."""
-        self._place -= 1 if self._cumulative is not None else self.size
+        self._place -= 1 if self._mass is not None else self.size
         self.size, self.halved = max(1, self.size // 2), True
 
     def state(self) -> dict[str, Any]:

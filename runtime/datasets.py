@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from causalc.runtime.data import Columns
 from causalc.runtime.store import key_of
+from causalc.runtime.stored import Column
 
 if TYPE_CHECKING:
     from causalc.runtime.smoothing import Smoother
@@ -25,10 +24,10 @@ class Dataset:
     names: tuple[str, ...]
     identify: Callable[[tuple[str, ...]], object]
     make_columns: Callable[[], Columns]
-    make_weights: Callable[[], np.ndarray | None]
+    make_weights: Callable[[], Column | None]
     smoother: Smoother | None = None
     _columns: Columns | None = field(default=None, repr=False)
-    _weights: tuple[np.ndarray | None] | None = field(default=None, repr=False)
+    _weights: tuple[Column | None] | None = field(default=None, repr=False)
 
     def identity(self, names: Sequence[str]) -> str:
         """Return the key of these columns of the data set."""
@@ -42,7 +41,7 @@ class Dataset:
         return self._columns
 
     @property
-    def weights(self) -> np.ndarray | None:
+    def weights(self) -> Column | None:
         """Row weights with a mean of one, float64 ``(n,)``, or None where all rows count alike."""
         if self._weights is None:
             self._weights = (self.make_weights(),)
@@ -60,7 +59,7 @@ def reweighted(
     base: Dataset,
     keys: Sequence[str],
     options: object,
-    weights: np.ndarray,
+    weights: Column,
     smoother: Smoother | None = None,
 ) -> Dataset:
     """Return ``base`` with weights from the propensity models of ``keys``."""

@@ -11,11 +11,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from causalc.runtime.families.neural import rows_of
 from causalc.runtime.families.protocol import Shape, Tensors
+from causalc.runtime.stored import many, some
 
 _RIDGES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 _MOST_ROWS = 200_000
@@ -46,6 +49,22 @@ def finish(
         last.weight.copy_(every[:, :-1])
         last.bias.copy_(every[:, -1])
     return hidden[held].double() @ part[:, :-1].T + part[:, -1]
+
+
+def standing(
+    rows: Tensors, weights: torch.Tensor | None, held: torch.Tensor, seed: int
+) -> tuple[Tensors, torch.Tensor | None, torch.Tensor]:
+    """Return rows that tell a last layer as much as all do, their weights, and which of them are held out.
+
+    They are all rows, or some of many with every held-out one; in memory either way.
+    """
+    n = rows_of(rows)
+    if many(n):
+        chosen = torch.from_numpy(np.union1d(some(n, seed), held))
+        rows = {name: values[chosen] for name, values in rows.items()}
+        weights = None if weights is None else weights[chosen]
+        held = torch.searchsorted(chosen, held)
+    return {name: values[:] for name, values in rows.items()}, weights, held
 
 
 def _cells(shape: Shape, inputs: Tensors, n: int) -> torch.Tensor | None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from causalc.errors import CausalcError
-from causalc.runtime import binding, datasets, stored
+from causalc.runtime import binding, datasets, propensity_of_many, stored
 from causalc.runtime import weights as weighting
 from causalc.runtime.binding import Pretrained
 from causalc.runtime.checkpoint import EVERY, Checkpoints
@@ -22,16 +22,17 @@ from causalc.runtime.datasets import Dataset
 from causalc.runtime.draw import Draw, Trace
 from causalc.runtime.families.protocol import Setting, Shape
 from causalc.runtime.fitted import Conditional, Model, Models, Rows, load_model, pick_device
-from causalc.runtime.fitting import Propensity, fit_conditional, fit_propensity, shape_of
+from causalc.runtime.fitting import fit_conditional, shape_of
 from causalc.runtime.held_out import Diverged
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
+from causalc.runtime.propensity import Propensity, fit_propensity
 from causalc.runtime.schema import Schema, near
 from causalc.runtime.seal import read_json
 from causalc.runtime.smoothing import Smoother
 from causalc.runtime.specs import ModelSpec
 from causalc.runtime.store import Store, key_of
-from causalc.runtime.stored import Spool, slices, some
+from causalc.runtime.stored import Spool, Stored, slices, some
 from causalc.runtime.team import team
 
 _MOST_GENERATED = 50_000
@@ -125,11 +126,13 @@ class Run:
             return self._pretrained(shape, on, model)
         key = self._key("fit", shape, on, binding.named(model, self._base), purpose)
         model = binding.located(model, self._base)
-        train = fit_propensity if purpose == "propensity" else fit_conditional
 
         def make(setting: Setting, report: Report) -> Made:
             weights = _weights(on, shape, setting, report)
-            return train(key, on.columns, weights, shape, model, setting, report)
+            rows = key, on.columns, weights, shape
+            if purpose == "propensity":
+                return fit_propensity(*rows, model, setting, report, self.store.root)
+            return fit_conditional(*rows, model, setting, report)
 
         return self._stage(key, shape, on, purpose, make)
 
@@ -279,29 +282,40 @@ class Run:
         return datasets.reweighted(base, keys, options, weights, smoother)
 
     def _smoother(
-        self, base: Dataset, by: list[Propensity], weights: np.ndarray
+        self, base: Dataset, by: list[Propensity], weights: stored.Column
     ) -> Smoother | None:
-        """Return what averages these weights, where one network gave them all."""
-        if len(by) != 1 or by[0].log_all is None or base.weights is not None:
+        """Return what averages these weights, where one network gave them all and rows are not too many."""
+        if (
+            isinstance(weights, Stored)
+            or len(by) != 1
+            or by[0].log_all is None
+            or base.weights is not None
+        ):
             return None
         (fixed,) = by[0].targets
         return Smoother(base.columns, fixed, by[0].inputs, by[0].log_all, weights)
 
-    def _weigh(self, base: Dataset, by: list[Propensity]) -> np.ndarray:
+    def _weigh(self, base: Dataset, by: list[Propensity]) -> stored.Column:
         fixed = [name for model in by for name in model.targets]
-        if all(model.discrete for model in by):
-            log_q = weighting.marginal([base.columns[name] for name in fixed], base.weights)
-        else:
-            log_q = np.sum([model.log_q for model in by], axis=0)
-        log_p = np.sum([model.log_p for model in by], axis=0)
-        if len(log_p) != base.columns.rows:
+        if any(len(model.log_p) != base.columns.rows for model in by):
             raise CausalcError("reweight: the propensities were fitted on other rows than these.")
-        weights = weighting.ratio(log_q, log_p, base.weights)
-        if self._truncate is not None:
-            weights = weighting.truncate(weights, self._truncate)
+        if stored.many(base.columns.rows):
+            options = base.weights, self._truncate, self.store.root
+            weights: stored.Column = propensity_of_many.weights_of(base.columns, by, *options)
+        else:
+            weights = self._ratio(base, by, fixed)
         line = weighting.spread(weights).line(f"weights that fix {', '.join(fixed)}")
         self.diagnostics.append(line)
         return weights
+
+    def _ratio(self, base: Dataset, by: list[Propensity], fixed: list[str]) -> np.ndarray:
+        given = None if base.weights is None else base.weights[:]
+        if all(model.discrete for model in by):
+            log_q = weighting.marginal([base.columns[name] for name in fixed], given)
+        else:
+            log_q = np.sum([model.log_q[:] for model in by], axis=0)
+        weights = weighting.ratio(log_q, np.sum([model.log_p[:] for model in by], axis=0), given)
+        return weights if self._truncate is None else weighting.truncate(weights, self._truncate)
 
     def generate(
         self,
@@ -395,7 +409,7 @@ def _range(values: np.ndarray) -> tuple[float, float]:
     return min(low for low, _ in ends), max(high for _, high in ends)
 
 
-def _weights(on: Dataset, shape: Shape, setting: Setting, report: Report) -> np.ndarray | None:
+def _weights(on: Dataset, shape: Shape, setting: Setting, report: Report) -> stored.Column | None:
     names = (*shape.target_names, *(name for name, _ in shape.inputs))
     if on.smoother is None or not on.smoother.applies(names):
         return on.weights

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import mmap
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -145,9 +145,27 @@ def slices(rows: int, part: int | None = None) -> Iterator[slice]:
         yield slice(start, min(start + step, rows))
 
 
+def many(rows: int) -> bool:
+    """Whether so many rows are to be computed with by parts, wherever they lie."""
+    return rows > MANY
+
+
+def computed(
+    rows: int, part_of: Callable[[slice], np.ndarray], folder: Path | None = None
+) -> Stored:
+    """Return the float64 ``(rows,)`` that ``part_of`` gives slice by slice, in a file like those of ``Spool``.
+
+    Raises OSError where the disk is full.
+    """
+    with _nameless(folder) as file:
+        for part in slices(rows):
+            file.write(np.ascontiguousarray(part_of(part), np.float64).data)
+        return Stored(file, np.dtype(np.float64), (rows,))
+
+
 def some(rows: int, seed: int) -> np.ndarray:
     """Return all rows, or ``SOME`` of many, drawn at random without replacement and in order."""
-    if rows <= MANY:
+    if not many(rows):
         return np.arange(rows)
     return np.sort(Order(rows, derive(seed, "some"))[np.arange(SOME)])
 
@@ -194,7 +212,7 @@ class Uniforms:
 
     def __init__(self, n: int, seed: int) -> None:
         self._n, self._key = n, seed
-        self._all = np.random.default_rng(seed).random(n) if n <= MANY else None
+        self._all = np.random.default_rng(seed).random(n) if not many(n) else None
 
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
         if self._all is not None:

@@ -25,6 +25,7 @@ from causalc.runtime.encode import Encoded
 from causalc.runtime.families.protocol import Setting, Tensors
 from causalc.runtime.held_out import HeldOut, cast
 from causalc.runtime.interrupt import listening, stopped
+from causalc.runtime.mass import Mass
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
@@ -89,6 +90,8 @@ def seeded(seed: int) -> Iterator[None]:
 
 def effective(weights: torch.Tensor | None, n: int) -> float:
     """Return the effective number of rows, (Σw)² / Σw²."""
+    if isinstance(weights, Mass):
+        return weights.effective
     return float(n) if weights is None else float(weights.sum() ** 2 / (weights**2).sum())
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from causalc.runtime.stored import Column, slices
+
 _TEMPERATURES = np.geomspace(0.25, 4.0, 57)  # 1 among them
 _REJECTED = 1.92  # half the 95 % point of a chi-square of one degree, in nats
 _TAILS = np.concatenate([[0.0], np.geomspace(1e-4, 0.5, 24)])
@@ -111,10 +113,17 @@ def ratio(log_q: np.ndarray, log_p: np.ndarray, base: np.ndarray | None = None) 
 
 def truncate(weights: np.ndarray, most: float) -> np.ndarray:
     """Return weights with none above ``most`` times their mean: less variance, some bias."""
-    cut = weights
-    for _ in range(100):  # the mean falls with every cut, so cut again until it settles
-        cut = np.minimum(cut, most * cut.mean())
+    cut = np.minimum(weights, bound(weights, most))
     return np.asarray(cut / cut.mean())
+
+
+def bound(weights: np.ndarray, most: float) -> float:
+    """Return where weights are to be cut so that none is above ``most`` times the mean of what is left."""
+    cut, least = weights, np.inf
+    for _ in range(100):  # the mean falls with every cut, so cut again until it settles
+        least = most * float(cut.mean())
+        cut = np.minimum(cut, least)
+    return least
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +148,10 @@ class Spread:
         return f"{text}."
 
 
-def spread(weights: np.ndarray) -> Spread:
+def spread(weights: Column) -> Spread:
     """Measure weights ``(n,)``."""
-    total = weights.sum()
-    return Spread(len(weights), float(total**2 / (weights**2).sum()), float(weights.max() / total))
+    total = squares = largest = 0.0
+    for here in (weights[part] for part in slices(len(weights))):
+        total, squares = total + float(here.sum()), squares + float((here**2).sum())
+        largest = max(largest, float(here.max()))
+    return Spread(len(weights), total**2 / squares, largest / total)

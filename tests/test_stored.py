@@ -8,10 +8,9 @@ import pytest
 
 import causalc
 from causalc.errors import CausalcError
-from causalc.runtime import batches, fitting, specs, stored, written
+from causalc.runtime import batches, specs, stored, written
 from causalc.runtime.data import load
 from causalc.runtime.draw import Draw
-from causalc.runtime.families import softmax
 from causalc.runtime.run import Run
 from causalc.runtime.schema import Schema, binary, categorical, inferred, real
 
@@ -29,6 +28,13 @@ def in_files(monkeypatch: pytest.MonkeyPatch, part: int = 700) -> None:
     """Take every table for too large, and read it in parts of 700 rows."""
     monkeypatch.setattr(stored, "IN_MEMORY", 0)
     monkeypatch.setattr(stored, "PART", part)
+
+
+def are_many(monkeypatch: pytest.MonkeyPatch, rows: int = 1000) -> None:
+    """Take more than so many rows for too many to compute with at once."""
+    monkeypatch.setattr(stored, "MANY", rows)
+    monkeypatch.setattr(stored, "SOME", 800)
+    monkeypatch.setattr(batches, "_MOST_HELD_OUT", 100)
 
 
 def put(folder: Path, suffix: str) -> Path:
@@ -114,10 +120,7 @@ def test_an_order_takes_every_row_once(n: int) -> None:
 
 
 def test_orders_of_many_rows_train_and_resume_alike(monkeypatch) -> None:
-    for module in (stored, fitting, batches, softmax):
-        monkeypatch.setattr(module, "MANY", 1000)
-    monkeypatch.setattr(batches, "_MOST_HELD_OUT", 100)
-    monkeypatch.setattr(stored, "SOME", 800)
+    are_many(monkeypatch)
     used, held = batches.split(3000, 1)
     first, second = (batches.batches_of(used, held, None, 64, 1) for _ in range(2))
     seen = np.concatenate([first.next().numpy() for _ in range(2900 // 64)])

@@ -33,7 +33,7 @@ from causalc.runtime.families.neural import (
 )
 from causalc.runtime.families.protocol import Fitted, Setting, Shape, Tensors
 from causalc.runtime.images import TOWER, ComponentDenoiser, few_codes
-from causalc.runtime.logistic import finish
+from causalc.runtime.logistic import finish, standing
 from causalc.runtime.noise import Noise, derive
 from causalc.runtime.precondition import denoise, level, losses, posterior, scale_in
 from causalc.runtime.progress import Report
@@ -330,8 +330,9 @@ def fit(
     outcome = train(module, rows, weights, plan, setting, report)
     module.eval()
     if isinstance(network, CodeDenoiser):
+        rows, weights, held = standing(rows, weights, outcome.held_out, setting.seed)
         hidden = _hidden(network, shape, rows)
-        finish(network.network.last, hidden, shape, rows, weights, outcome.held_out)
+        finish(network.network.last, hidden, shape, rows, weights, held)
     return FittedDiffusion(shape, module, name, *_sampling(spec, name))
 
 

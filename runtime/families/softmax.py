@@ -9,7 +9,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
@@ -25,12 +24,11 @@ from causalc.runtime.families.neural import (
     whole,
 )
 from causalc.runtime.families.protocol import Setting, Shape, Tensors
-from causalc.runtime.logistic import finish
+from causalc.runtime.logistic import finish, standing
 from causalc.runtime.network import Features, Perceptron
 from causalc.runtime.noise import Noise, derive
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
-from causalc.runtime.stored import MANY, some
 from causalc.runtime.train import Plan, effective, seeded, train
 from causalc.runtime.weights import temperature
 
@@ -123,15 +121,9 @@ def fit(
     plan = Plan(steps=600 if effective(weights, n) < 2000 else 1500, lr=3e-3).override(spec)
     outcome = train(module, rows, weights, plan, setting, report)
     module.eval()
-    held = outcome.held_out.cpu()
-    if n > MANY:  # some tell the last layer as much, and the held-out ones its temperature
-        chosen = torch.from_numpy(np.union1d(some(n, setting.seed), held))
-        rows = {name: values[chosen] for name, values in rows.items()}
-        weights = None if weights is None else weights[chosen]
-        n, held = len(chosen), torch.searchsorted(chosen, held)
+    rows, weights, held = standing(rows, weights, outcome.held_out.cpu(), setting.seed)
     inputs = {name: rows[name] for name, _ in shape.inputs}
-    hidden = in_batches(module.hidden, inputs, n, device_of(module))
-    rows = {name: values[:] for name, values in rows.items()}
+    hidden = in_batches(module.hidden, inputs, rows_of(rows), device_of(module))
     logits = finish(module.network.last, hidden, shape, rows, weights, held)
     mass = None if weights is None else weights.cpu()[held]
     found = temperature(logits, rows[module.target].cpu()[held], mass)

@@ -18,6 +18,7 @@ import torch
 
 from causalc.errors import CausalcError
 from causalc.runtime.families.protocol import Setting, Shape, Tensors, Variables
+from causalc.runtime.mass import Mass
 from causalc.runtime.noise import Noise
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
@@ -111,7 +112,8 @@ _WAITING = 1 << 20  # counts of parts that wait to be joined
 class _Counts:
     """Rows that agree in every code and in weight, counted once.
 
-    ``rows`` are their codes, ``mass`` is the weight of one of them and ``times`` how many there are.
+    ``rows`` are their codes, ``mass`` is the weight of one of them and ``times`` how many there are. Many weighted
+    rows need agree in their codes alone: they stand as so many rows of one weight as have their Σw and Σw².
     """
 
     rows: dict[str, torch.Tensor]
@@ -121,32 +123,41 @@ class _Counts:
     @staticmethod
     def of(shape: Shape, rows: Tensors, weights: torch.Tensor | None) -> _Counts:
         """Count rows, part by part."""
+        distinct = _alike if isinstance(weights, Mass) else _distinct
         variables = (*shape.inputs, *shape.targets)
         names, dims = tuple(name for name, _ in variables), sizes(variables)
-        counted: _Distinct = np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
-        waiting: list[_Distinct] = []
+        counted: _Weighted = np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
+        waiting: list[_Weighted] = []
         for part in slices(len(rows[names[0]])):
             here = {name: rows[name][part] for name in names}
             keys = _keys(names, dims, here, len(here[names[0]]))
             ones = np.ones(len(keys), np.int64)
             mass = ones.astype(np.float64) if weights is None else weights[part].cpu().numpy()
-            waiting.append(_distinct(keys, mass, ones))
+            waiting.append(distinct(keys, mass, ones))
             if sum(len(one[0]) for one in waiting) > max(_WAITING, len(counted[0])):
-                counted, waiting = _joined([counted, *waiting]), []
-        keys, mass, times = _joined([counted, *waiting])
+                counted, waiting = distinct(*_joined([counted, *waiting])), []
+        keys, mass, times = distinct(*_joined([counted, *waiting]))
         codes = zip(names, np.unravel_index(keys, dims), strict=True)
         return _Counts({k: torch.from_numpy(c.astype(np.int64)) for k, c in codes}, mass, times)
 
 
-_Distinct = tuple[np.ndarray, np.ndarray, np.ndarray]
+_Weighted = tuple[np.ndarray, np.ndarray, np.ndarray]  # keys, mass, times
 
 
-def _joined(parts: list[_Distinct]) -> _Distinct:
+def _joined(parts: list[_Weighted]) -> _Weighted:
     keys, mass, times = (np.concatenate(each) for each in zip(*parts, strict=True))
-    return _distinct(keys, mass, times)
+    return keys, mass, times
 
 
-def _distinct(keys: np.ndarray, mass: np.ndarray, times: np.ndarray) -> _Distinct:
+def _alike(keys: np.ndarray, mass: np.ndarray, times: np.ndarray) -> _Weighted:
+    """Return the distinct keys in order, each with rows of one weight that keep its Σw and Σw²."""
+    found, at = np.unique(keys, return_inverse=True)
+    first, second = (np.bincount(at, times * power, len(found)) for power in (mass, mass**2))
+    one = np.divide(second, first, out=np.ones(len(found)), where=first > 0)
+    return found, one, first / one
+
+
+def _distinct(keys: np.ndarray, mass: np.ndarray, times: np.ndarray) -> _Weighted:
     """Return the distinct pairs of key and mass in order, and the sum of the times of each."""
     even = bool((mass == mass[:1]).all())
     order = np.argsort(keys, kind="stable") if even else np.lexsort((mass, keys))
