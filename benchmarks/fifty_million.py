@@ -185,10 +185,9 @@ def answer(given: argparse.Namespace) -> bool:
     path = given.folder / "effect.parquet"
     mean, rows, columns = mean_of(path, treated=False)
     plain, _, _ = mean_of(given.folder / "rows.parquet", treated=True)
-    print(
-        f"  {rows:,} rows × {columns} columns drawn, {path.stat().st_size / 1e6:,.0f} MB; E(Y | do(X = 1)) = {mean:.3f}, "
-        f"in truth 1; E(Y | X = 1) is {plain:.3f}"
-    )
+    size = path.stat().st_size / 1e6
+    print(f"  {rows:,} rows × {columns} columns drawn, {size:,.0f} MB")
+    print(f"  E(Y | do(X = 1)) = {mean:.3f}, in truth 1; E(Y | X = 1) is {plain:.3f}")
     return rows == given.rows and abs(mean - 1) < 0.05
 
 

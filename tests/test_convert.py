@@ -219,6 +219,16 @@ def test_dot_subgraphs_defaults_ports_and_latents() -> None:
         ("", "not DOT"),
         ("hello", "not DOT"),
         ("digraph { A } digraph { B }", "2 graphs"),
+        ("digraph { A -- B }", "undirected"),
+        ("digraph { A -> B } C", "line 1, column 20: expected the end of the text, not 'C'"),
+        ("digraph { A\n  B [x }", "line 2, column 8: expected a name, not '}'"),
+        ("digraph { A ( B }", "'\\(' has no meaning here"),
+        ("digraph { A -> B", "expected `}`"),
+        ("digraph { subgraph s A { B } }", "expected `{`, not 'A'"),
+        ("digraph { A [label=<b }", "never closed"),
+        ("digraph { smoking-status -> A }", "no meaning"),
+        ("digraph { -1 -> A }", "plain or quoted name"),
+        ("digraph { " + "{" * 200 + "}" * 200 + " }", "nested more than 100 deep"),
         ("digraph { A -> B -> A }", "cycle"),
         ("digraph { <<b>A</b>> -> B }", "plain or quoted name"),
         ("digraph { A [latent=maybe] }", "write true or false"),
@@ -227,6 +237,13 @@ def test_dot_subgraphs_defaults_ports_and_latents() -> None:
 def test_dot_refuses(text: str, reason: str) -> None:
     with pytest.raises(CausalcError, match=reason):
         from_dot(text)
+
+
+def test_dot_words_are_joined_and_continued() -> None:
+    graph = from_dot(
+        'DIGRAPH { # all of it\n "a" + "b" -> "c\\\nd" [label=<<b>x</b>>, weight=-1.5, bold]; Node [x=1] }'
+    )
+    assert edges(graph) == ({("ab", "cd")}, set())
 
 
 def test_dot_cannot_quote_a_final_backslash() -> None:

@@ -1,17 +1,25 @@
-"""Graphviz DOT, read by pydot without Graphviz."""
+"""Graphviz DOT, read without Graphviz, each word once: a text takes time in proportion to its length."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
-import warnings
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from causalc.compiler.diagram import Diagram
 from causalc.compiler.formats.networkx import is_latent
 from causalc.compiler.formats.shared import GraphFormatError, bounded, diagram, sound
+
+_MOST_NESTED = 100
+_MARKS = ("{", "}", "[", "]", "=", ",", ";", ":", "+", "->", "--")
+_TOKEN = re.compile(
+    r"""(?P<nothing> \s+ | //[^\n]* | \#[^\n]* | /\*.*?\*/ )
+      | (?P<quoted> "(?:[^"\\]|\\.)*" )
+      | (?P<arrow> -> | -- )
+      | (?P<plain> [\w.]+ | -[\d.]+ )
+      | (?P<mark> [{}\[\]=,;:+<] )""",
+    re.VERBOSE | re.DOTALL,
+)
 
 
 def write(graph: Diagram) -> str:
@@ -43,8 +51,8 @@ def read(text: str) -> Diagram:
     Latents carry ``latent=true`` or ``observed=no``. Raises ``GraphFormatError`` for undirected
     edges and for text that is not one graph.
     """
-    reader = _Dot()
-    reader.read(_one_dot(bounded(text)).obj_dict, {}, {})
+    reader = _Dot(bounded(text))
+    reader.graph()
     dashed = {(a, b) for a, b, arrow, is_dashed in reader.edges if is_dashed and arrow == "->"}
     arrows = [
         (a, b, "<->" if is_dashed and arrow == "->" and (b, a) in dashed else arrow)
@@ -53,53 +61,182 @@ def read(text: str) -> Diagram:
     return diagram(reader.latent, arrows, [v for v, latent in reader.latent.items() if latent])
 
 
-class _Dot:
-    """The nodes and edges of pydot's nested dictionaries, subgraphs spread out, in order of
-    mention.
-    """
+def _words(text: str) -> Iterator[tuple[str, int]]:
+    """Yield the words of a text and where they begin; comments are none, and a text in <…> is one."""
+    at = 0
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        if found is None:
+            raise _wrong(text, at, f"{text[at]!a} has no meaning here")
+        start, at = at, found.end()
+        if found[0] == "<":
+            at = _html_end(text, start)
+        if found.lastgroup != "nothing":
+            yield text[start:at], start
 
-    def __init__(self) -> None:
+
+def _html_end(text: str, start: int) -> int:
+    depth = 0
+    for found in re.compile("[<>]").finditer(text, start):
+        depth += 1 if found[0] == "<" else -1
+        if depth == 0:
+            return found.end()
+    raise _wrong(text, start, "this < is never closed")
+
+
+def _wrong(text: str, at: int, reason: str) -> GraphFormatError:
+    line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+    return GraphFormatError(f"this is not DOT: line {line}, column {column}: {reason}")
+
+
+class _Dot:
+    """A reader of one graph: nodes and edges with their marks, subgraphs spread out, in order of mention."""
+
+    def __init__(self, text: str) -> None:
         self.latent: dict[str, bool] = {}
         self.edges: list[tuple[str, str, str, bool]] = []
+        self._text, self._words, self._place = text, [*_words(text), ("", len(text))], 0
 
-    def read(self, part: Any, of_nodes: _Marks, of_edges: _Marks) -> list[str]:
-        """Add a (sub)graph, given the attributes that its nodes and edges have by default."""
-        groups = (part["nodes"], part["edges"], part["subgraphs"])
-        items = [item for group in groups for same in group.values() for item in same]
+    @property
+    def _next(self) -> str:
+        return self._words[self._place][0]
+
+    @property
+    def _after(self) -> str:
+        return self._words[min(self._place + 1, len(self._words) - 1)][0]
+
+    def _take(self) -> str:
+        self._place += 1
+        return self._words[self._place - 1][0]
+
+    def _skip(self, *words: str) -> bool:
+        """Go past the next word if it is one of these, in any case."""
+        found = self._next.lower() in words
+        self._place += found
+        return found
+
+    def _expect(self, *words: str) -> None:
+        if not self._skip(*words):
+            raise self._unexpected(" or ".join(f"`{word}`" for word in words))
+
+    def _unexpected(self, wanted: str) -> GraphFormatError:
+        word, at = self._words[self._place]
+        return _wrong(
+            self._text,
+            at,
+            f"expected {wanted}, not {word[:20]!a}" if word else f"expected {wanted}",
+        )
+
+    def graph(self) -> None:
+        """Read the whole text."""
+        self._skip("strict")
+        undirected = self._next.lower() == "graph"
+        self._expect("digraph", "graph")
+        if self._next != "{":
+            self._name()
+        if undirected:
+            raise _undirected()
+        self._braces({}, {}, 0)
+        if self._next:
+            graphs = sum(word.lower() in ("digraph", "graph") for word, _ in self._words)
+            if self._next.lower() in ("strict", "digraph", "graph"):
+                raise GraphFormatError(f"the text holds {graphs} graphs; keep one")
+            raise self._unexpected("the end of the text")
+
+    def _braces(self, of_nodes: _Marks, of_edges: _Marks, depth: int) -> list[str]:
+        """Read what stands in braces; marks are those that nodes and edges have by default. Returns its nodes."""
+        if depth > _MOST_NESTED:
+            raise GraphFormatError(f"subgraphs are nested more than {_MOST_NESTED} deep")
+        self._expect("{")
         mentioned: dict[str, None] = {}
-        for item in sorted(items, key=lambda item: item["sequence"] or 0):
-            marks = {key: _unquoted(str(value)) for key, value in item["attributes"].items()}
-            if "points" in item:
-                ends = [self._end(point, of_nodes, of_edges) for point in item["points"]]
-                self._join(ends, {**of_edges, **marks})
-                mentioned.update(dict.fromkeys((*ends[0], *ends[1])))
-            elif item["type"] == "subgraph":
-                mentioned.update(dict.fromkeys(self.read(item, of_nodes, of_edges)))
-            elif item["name"] == "edge":
-                of_edges = {**of_edges, **marks}
-            elif item["name"] == "node":
-                of_nodes = {**of_nodes, **marks}
-            elif item["name"] != "graph":
-                mentioned[self._node(item["name"], of_nodes, marks)] = None
-        return list(mentioned)
+        while not self._skip("}"):
+            if self._skip(";", ","):
+                continue
+            kind = self._next.lower()
+            if kind in ("graph", "node", "edge"):
+                self._take()
+                marks = self._marks()
+                of_nodes = {**of_nodes, **marks} if kind == "node" else of_nodes
+                of_edges = {**of_edges, **marks} if kind == "edge" else of_edges
+            elif self._after == "=":  # an attribute of the graph
+                self._name()
+                self._take()
+                self._name()
+            elif not kind:
+                raise self._unexpected("`}`")
+            else:
+                mentioned.update(dict.fromkeys(self._chain(of_nodes, of_edges, depth)))
+        return [*mentioned]
 
-    def _end(self, point: Any, of_nodes: _Marks, of_edges: _Marks) -> list[str]:
-        if isinstance(point, str):
-            return [self._node(point, of_nodes, {})]
-        return self.read(point, of_nodes, of_edges)
+    def _chain(self, of_nodes: _Marks, of_edges: _Marks, depth: int) -> list[str]:
+        """Read a node, a subgraph, or edges from one to the next. Returns the nodes."""
+        begun = self._place
+        ends = [self._end(of_nodes, of_edges, depth)]
+        while self._next in ("->", "--"):
+            if self._take() == "--":
+                raise _undirected()
+            ends.append(self._end(of_nodes, of_edges, depth))
+        lone = len(ends) == 1
+        if lone and self._words[begun][0].lower() in ("{", "subgraph"):
+            return ends[0]
+        marks = self._marks() if self._next == "[" else {}
+        if lone:
+            self._mark(ends[0][0], marks)
+        for left, right in pairwise(ends):
+            self._join(left, right, {**of_edges, **marks})
+        return [name for end in ends for name in end]
 
-    def _node(self, text: str, default: _Marks, own: _Marks) -> str:
-        name = _dot_node(text)
+    def _end(self, of_nodes: _Marks, of_edges: _Marks, depth: int) -> list[str]:
+        """Read a node with its port, or a subgraph. Returns the nodes."""
+        named = self._skip("subgraph")
+        if named and self._next != "{":
+            self._name()
+        if named or self._next == "{":
+            return self._braces(of_nodes, of_edges, depth + 1)
+        name = self._name()
+        if name.startswith(("<", "-")):
+            raise GraphFormatError(f"the DOT node {name} has no plain or quoted name; give it one")
+        for _ in range(2):  # a port, and a point of the compass
+            if self._skip(":"):
+                self._name()
+        name = sound(_unquoted(name))
         if name not in self.latent:
-            own = {**default, **own}
             self.latent[name] = False
-        if "latent" in own or "observed" in own:
-            self.latent[name] = is_latent(name, own)
-        return name
+            self._mark(name, of_nodes)
+        return [name]
 
-    def _join(self, ends: list[list[str]], marks: _Marks) -> None:
-        for a in ends[0]:
-            for b in ends[1]:
+    def _mark(self, name: str, marks: _Marks) -> None:
+        if "latent" in marks or "observed" in marks:
+            self.latent[name] = is_latent(name, marks)
+
+    def _marks(self) -> dict[str, str]:
+        """Read lists of attributes in brackets, at least one; an attribute without a value is true."""
+        found: dict[str, str] = {}
+        self._expect("[")
+        while True:
+            if self._skip("]"):
+                if not self._skip("["):
+                    return found
+            elif not self._skip(",", ";"):
+                name = _unquoted(self._name())
+                found[name] = _unquoted(self._name()) if self._skip("=") else "true"
+
+    def _name(self) -> str:
+        """Read a name: a word, a number, a text in <…>, or texts in quotes joined by +."""
+        word = self._next
+        if not word or word in _MARKS:
+            raise self._unexpected("a name")
+        self._take()
+        while word.startswith('"') and self._next == "+":
+            self._take()
+            if not self._next.startswith('"'):
+                raise self._unexpected("a text in quotes")
+            word = word[:-1] + self._take()[1:]
+        return word
+
+    def _join(self, left: list[str], right: list[str], marks: _Marks) -> None:
+        for a in left:
+            for b in right:
                 self.edges.append(
                     (a, b, _dot_arrow(a, b, marks), "dashed" in marks.get("style", ""))
                 )
@@ -108,16 +245,18 @@ class _Dot:
 _Marks = Mapping[str, str]
 
 
-def _dot_node(text: str) -> str:
-    found = re.fullmatch(r'("(?:[^"\\]|\\.)*"|[^":<][^":]*)(:.*)?', text, re.DOTALL)
-    if not found:
-        raise GraphFormatError(f"the DOT node {text} has no plain or quoted name; give it one")
-    return sound(_unquoted(found[1]))
+def _undirected() -> GraphFormatError:
+    return GraphFormatError(
+        "the DOT graph is undirected (`graph`, `--`); write `digraph` with `->`, and "
+        "[dir=both] for a latent common cause"
+    )
 
 
 def _unquoted(text: str) -> str:
     return (
-        text[1:-1].replace('\\"', '"') if text[:1] == text[-1:] == '"' and len(text) > 1 else text
+        re.sub(r"\\\r?\n", "", text[1:-1]).replace('\\"', '"')
+        if text[:1] == text[-1:] == '"' and len(text) > 1
+        else text
     )
 
 
@@ -140,31 +279,3 @@ def _dot_arrow(a: str, b: str, marks: _Marks) -> str:
             "[dir=both] for a latent common cause"
         )
     return "<->" if all(heads.values()) else "->" if heads["head"] else "<-"
-
-
-def _one_dot(text: str) -> Any:
-    # pydot prints what is wrong with a text, and warns that its parser has grown old
-    printed = io.StringIO()
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(printed):
-            warnings.simplefilter("ignore", DeprecationWarning)
-            import pydot
-            from pyparsing import ParserElement
-
-            # Without its memory of places tried, the time doubles with every nested subgraph.
-            ParserElement.enable_packrat(cache_size_limit=None)
-            graphs = pydot.graph_from_dot_data(text)
-    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise GraphFormatError(f"this is not DOT as pydot reads it: {error}") from None
-    if not graphs:
-        reason = printed.getvalue().strip().splitlines()
-        place = f": {reason[-1]}" if reason else ""
-        raise GraphFormatError(f"this is not DOT{place}")
-    if len(graphs) > 1:
-        raise GraphFormatError(f"the text holds {len(graphs)} graphs; keep one")
-    if graphs[0].get_type() != "digraph":
-        raise GraphFormatError(
-            "the DOT graph is undirected (`graph`, `--`); write `digraph` with `->`, and "
-            "[dir=both] for a latent common cause"
-        )
-    return graphs[0]
