@@ -11,15 +11,17 @@ import math
 import re
 import unicodedata
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from causalc.grammar import messages as m
 from causalc.grammar import tree as t
+from causalc.grammar import unexpected as u
 from causalc.grammar.diagnostic import Fault
 from causalc.grammar.foreign_messages import CommaInNumber
 from causalc.grammar.lalr import Token
 from causalc.grammar.shape import Distribution, Do, Terms, moment, query
-from causalc.grammar.source import INVISIBLE, NOWHERE, Span
+from causalc.grammar.source import INVISIBLE, MAX_EDGES, NOWHERE, Span
 
 MAX_LIST_DEPTH = 4
 MAX_RULE_DEPTH = 8
@@ -376,7 +378,14 @@ class Builder:
 
 
 def _items(children: Children) -> tuple[t.GraphItem, ...]:
-    return _only(children, t.Chain, t.Latent, t.Property)
+    items: tuple[t.GraphItem, ...] = _only(children, t.Chain, t.Latent, t.Property)
+    edges = 0  # a few words can stand for very many: {a b c …} -> {d e f …}
+    for item in items:
+        if isinstance(item, t.Chain):
+            edges += sum(len(a.names) * len(b.names) for a, b in pairwise(item.sets))
+        if edges > MAX_EDGES:
+            raise Fault(u.TooLong(item.span, MAX_EDGES, "edges"))
+    return items
 
 
 def _pairs(options: tuple[_Option, ...]) -> t.Options:

@@ -13,6 +13,7 @@ from causalc.errors import CausalcError
 
 LINE_END = re.compile(r"\r\n|\n|\r")
 MAX_BYTES = 1_000_000
+MAX_EDGES = 100_000  # of a graph as written
 TAB_WIDTH = 4
 WINDOW = 100
 INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")

@@ -68,6 +68,18 @@ def test_many_words_of_dot_take_linear_time() -> None:
     assert seconds(lambda: convert.from_dot(text)) < 1  # 18 s
 
 
+@pytest.mark.parametrize("form", ["text", "dagitty", "dot", "lavaan"])
+def test_sets_joined_with_sets_are_refused_in_time(form: str) -> None:
+    left, right = ([f"{v}{i}" for i in range(700)] for v in "ab")
+    plus = f"{' + '.join(left)} ~ {' + '.join(right)}\n"
+    sets = f"{{{' '.join(left)}}} -> {{{' '.join(right)}}} "
+    text = {"text": sets, "dagitty": sets, "dot": sets, "lavaan": plus}[
+        form
+    ] * 12  # 5.9 million edges
+    whole = {"dagitty": f"dag {{ {text} }}", "dot": f"digraph {{ {text} }}"}.get(form, text)
+    assert seconds(lambda: convert.from_text(whole, form)) < 1  # 75 s when all of them were made
+
+
 def test_many_words_before_a_mistake_take_linear_time(tmp_path: Path) -> None:
     path = tmp_path / "x.causal"
     path.write_text("graph { X -> Y" + ";" * 5000 + "}\nquery P(Y | do((Z->))")

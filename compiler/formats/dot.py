@@ -8,7 +8,9 @@ from itertools import pairwise
 
 from causalc.compiler.diagram import Diagram
 from causalc.compiler.formats.networkx import is_latent
-from causalc.compiler.formats.shared import GraphFormatError, bounded, diagram, sound
+from causalc.compiler.formats.shared import MOST_WRITTEN, GraphFormatError, bounded, diagram, sound
+
+_Marks = Mapping[str, str]
 
 _MOST_NESTED = 100
 _MARKS = ("{", "}", "[", "]", "=", ",", ";", ":", "+", "->", "--")
@@ -95,6 +97,7 @@ class _Dot:
     def __init__(self, text: str) -> None:
         self.latent: dict[str, bool] = {}
         self.edges: list[tuple[str, str, str, bool]] = []
+        self._known: dict[str, str] = {}
         self._text, self._words, self._place = text, [*_words(text), ("", len(text))], 0
 
     @property
@@ -111,7 +114,7 @@ class _Dot:
 
     def _skip(self, *words: str) -> bool:
         """Go past the next word if it is one of these, in any case."""
-        found = self._next.lower() in words
+        found = self._words[self._place][0].lower() in words
         self._place += found
         return found
 
@@ -194,16 +197,23 @@ class _Dot:
         if named or self._next == "{":
             return self._braces(of_nodes, of_edges, depth + 1)
         name = self._name()
-        if name.startswith(("<", "-")):
-            raise GraphFormatError(f"the DOT node {name} has no plain or quoted name; give it one")
         for _ in range(2):  # a port, and a point of the compass
-            if self._skip(":"):
+            if self._next == ":":
+                self._take()
                 self._name()
-        name = sound(_unquoted(name))
+        if name not in self._known:
+            self._known[name] = self._new(name, of_nodes)
+        return [self._known[name]]
+
+    def _new(self, word: str, of_nodes: _Marks) -> str:
+        """Return the name of the node that a word names; a node not seen before has the default marks."""
+        if word.startswith(("<", "-")):
+            raise GraphFormatError(f"the DOT node {word} has no plain or quoted name; give it one")
+        name = sound(_unquoted(word))
         if name not in self.latent:
             self.latent[name] = False
             self._mark(name, of_nodes)
-        return [name]
+        return name
 
     def _mark(self, name: str, marks: _Marks) -> None:
         if "latent" in marks or "observed" in marks:
@@ -235,14 +245,12 @@ class _Dot:
         return word
 
     def _join(self, left: list[str], right: list[str], marks: _Marks) -> None:
-        for a in left:
-            for b in right:
-                self.edges.append(
-                    (a, b, _dot_arrow(a, b, marks), "dashed" in marks.get("style", ""))
-                )
-
-
-_Marks = Mapping[str, str]
+        if not left or not right:
+            return
+        if len(self.edges) + len(left) * len(right) > MOST_WRITTEN:
+            raise GraphFormatError(f"this graph has more than {MOST_WRITTEN:,} edges")
+        arrow, dashed = _dot_arrow(left[0], right[0], marks), "dashed" in marks.get("style", "")
+        self.edges += [(a, b, arrow, dashed) for a in left for b in right]
 
 
 def _undirected() -> GraphFormatError:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from causalc.compiler.diagram import Diagram
-from causalc.compiler.formats.shared import GraphFormatError, bounded, diagram
+from causalc.compiler.formats.shared import MOST_WRITTEN, GraphFormatError, bounded, diagram
 
 _NAME = re.compile(r"[^\W\d][\w.]*")
 _OPERATOR = re.compile(r"=~|~~|~")
@@ -56,8 +56,10 @@ def read(text: str) -> Diagram:
             what = f"`{odd}` has" if odd else "this has"
             raise GraphFormatError(f"the lavaan line {line[:60]!r}: {what} no meaning as a graph")
         sides = line[: operator.start()], line[operator.end() :]
-        left = [name for name, _ in _terms(sides[0], line)]
-        for name, there in _terms(sides[1], line):
+        left, right = [name for name, _ in _terms(sides[0], line)], [*_terms(sides[1], line)]
+        if len(arrows) + len(left) * len(right) > MOST_WRITTEN:
+            raise GraphFormatError(f"this graph has more than {MOST_WRITTEN:,} edges")
+        for name, there in right:
             if name == "1":
                 nodes.update(dict.fromkeys(left))
                 continue

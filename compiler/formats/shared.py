@@ -13,6 +13,7 @@ from causalc.grammar.source import INVISIBLE
 
 MOST_VARIABLES = 2000
 MOST_EDGES = 20_000
+MOST_WRITTEN = 5 * MOST_EDGES  # counted as often as they are written
 MOST_CHARACTERS = 200_000  # so that no text takes a reader more than about a second
 _YES, _NO = ("true", "yes", "1", "t", "y", ""), ("false", "no", "0", "f", "n")
 
