@@ -171,7 +171,7 @@ def mean_of(path: Path, treated: bool) -> tuple[float, int, int]:
     import pyarrow.compute as pc
     import pyarrow.parquet
 
-    file, total, count = pyarrow.parquet.ParquetFile(path), 0.0, 0
+    file, total, count = pyarrow.parquet.ParquetFile(path, pre_buffer=False), 0.0, 0
     for batch in file.iter_batches(columns=["X", "Y"] if treated else ["Y"]):
         values = batch.column("Y")
         if treated:

@@ -140,7 +140,8 @@ def _open(file: Path, names: Sequence[str] | None, texts: Sequence[str]) -> _Bat
 
     wanted = None if names is None else list(names)
     if file.suffix == ".parquet":
-        table = pyarrow.parquet.ParquetFile(file)
+        # Pages fetched ahead would stay in memory until the whole file is read.
+        table = pyarrow.parquet.ParquetFile(file, pre_buffer=False)
         batches = table.iter_batches(stored.PART, columns=wanted, use_threads=False)
         return _Batches(table.schema_arrow, batches)
     if file.suffix == ".csv":

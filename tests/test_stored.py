@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import causalc
@@ -13,6 +14,7 @@ from causalc.runtime.data import load
 from causalc.runtime.draw import Draw
 from causalc.runtime.run import Run
 from causalc.runtime.schema import Schema, binary, categorical, inferred, real
+from causalc.runtime.sources import parts
 
 KINDS = Schema({"X": binary(), "Z": categorical(3), "Y": real()})
 
@@ -54,14 +56,28 @@ def test_columns_in_files_are_those_in_memory(tmp_path: Path, monkeypatch, suffi
     guessed = Schema({"Y": real(), "X": inferred(), "Z": inferred()})
     whole = load(path, guessed)
     in_files(monkeypatch)
-    parts = load(path, guessed)
-    assert all(isinstance(parts[name], stored.Stored) for name in parts)
-    assert parts.schema.to_json() == whole.schema.to_json()
-    assert parts.fingerprint() == whole.fingerprint() and parts.findings == whole.findings
+    in_parts = load(path, guessed)
+    assert all(isinstance(in_parts[name], stored.Stored) for name in parts)
+    assert in_parts.schema.to_json() == whole.schema.to_json()
+    assert in_parts.fingerprint() == whole.fingerprint() and in_parts.findings == whole.findings
     rows = np.random.default_rng(1).integers(0, whole.rows, 1000)
     for name in whole:
-        assert parts[name].dtype == whole[name].dtype
-        assert (parts[name][rows] == whole[name][rows]).all()
+        assert in_parts[name].dtype == whole[name].dtype
+        assert (in_parts[name][rows] == whole[name][rows]).all()
+
+
+def test_reading_in_parts_holds_a_part(tmp_path: Path, monkeypatch) -> None:
+    path, rows = tmp_path / "rows.parquet", 400_000
+    rng = np.random.default_rng(0)
+    whole = pd.DataFrame({"Y": rng.normal(size=rows), "R": rng.normal(size=rows)})
+    whole.to_parquet(path, row_group_size=10_000, index=False)
+    monkeypatch.setattr(stored, "IN_MEMORY", 0)
+    monkeypatch.setattr(stored, "PART", 10_000)
+    found = parts(path, Schema({"Y": real(), "R": real()}))
+    assert found is not None
+    before = pa.total_allocated_bytes()
+    most = max(pa.total_allocated_bytes() - before for _ in found.read(["Y", "R"]))
+    assert most < whole.memory_usage().sum() / 8
 
 
 def test_a_bad_row_of_a_later_part_is_named(tmp_path: Path, monkeypatch) -> None:
