@@ -57,7 +57,7 @@ def test_columns_in_files_are_those_in_memory(tmp_path: Path, monkeypatch, suffi
     whole = load(path, guessed)
     in_files(monkeypatch)
     in_parts = load(path, guessed)
-    assert all(isinstance(in_parts[name], stored.Stored) for name in parts)
+    assert all(isinstance(in_parts[name], stored.Stored) for name in in_parts)
     assert in_parts.schema.to_json() == whole.schema.to_json()
     assert in_parts.fingerprint() == whole.fingerprint() and in_parts.findings == whole.findings
     rows = np.random.default_rng(1).integers(0, whole.rows, 1000)
