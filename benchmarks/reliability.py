@@ -3,6 +3,9 @@
     python benchmarks/reliability.py                all figures, about eight minutes of one core
     python benchmarks/reliability.py --kills 60     one part: --kills, --flips, --full, --readonly or --shared
 
+Kills come in equal numbers while a run trains, writes a finished stage, generates rows to train on, and draws its
+samples: a run notes what it begins and ends, and is killed at a random moment within it.
+
 A run is four stages (a propensity, a fit on weighted rows, one on observed rows, one on generated rows;
 three model families) and ends with samples in a file. Every run is a process of its own, killed by the
 system. "The same bytes" compares the samples and all files of all finished stages but ``meta.json``, which
@@ -21,8 +24,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -39,6 +44,8 @@ from causalc.runtime.store import Store
 
 SCHEMA = Schema({"Z": categorical(3), "X": binary(), "M": real(), "Y": real()})
 STAGES = 4
+KINDS = ("training", "writing", "generating", "sampling")
+WAITING = os.WEXITED | os.WNOHANG | os.WNOWAIT  # whether a child has ended, which it stays
 ROWS = 2000  # drawn at the end of a run
 
 
@@ -54,14 +61,17 @@ def data(n: int = 600) -> dict[str, np.ndarray]:
 def four_stages(store: Path, save_every: float, log: Path, shown: bool = False) -> None:
     """Train and draw samples beside ``log``, which notes what was trained, as opposed to found."""
     run = Run(SCHEMA, data(), store=store, progress=shown, save_every=save_every)
-    train = run._train
+    train, moments = run._train, Moments(log.with_suffix(".moments"))
 
     def noted(key: str, *rest: object) -> object:
         with log.open("a") as file:
             file.write(f"{key}\n")
-        return train(key, *rest)  # type: ignore[arg-type]
+        with moments.of("training"):
+            return train(key, *rest)  # type: ignore[arg-type]
 
     run._train = noted  # type: ignore[method-assign,assignment]
+    run.store.put = moments.during("writing", run.store.put)  # type: ignore[method-assign]
+    run._drawn = moments.during("generating", run._drawn)  # type: ignore[method-assign]
     rows = run.observed(list(SCHEMA))
     x = run.fit(["X"], ["Z"], rows, specs.softmax(steps=30, width=32), "propensity")
     m = run.fit(["M"], ["X"], run.reweight(rows, [x]), specs.mixture(steps=80, width=32))
@@ -77,12 +87,49 @@ def four_stages(store: Path, save_every: float, log: Path, shown: bool = False) 
     made = run.generate(network, ["Z", "Y"], [real_rows, m, y])
     z = run.fit(["Z"], ["Y"], made, specs.softmax(steps=80, width=32))
     models = run.finish({"m": m, "y": y, "z": z})
+    with moments.of("sampling"):
+        samples(models, m, y, z, log)
+
+
+def samples(models: Any, m: Any, y: Any, z: Any, log: Path) -> None:
+    """Draw samples into a file beside ``log``."""
     draw = Draw(models, ROWS, seed=1)
     (m_drawn,) = draw.sample(m, {"X": draw.input("X", 1)})
     (y_drawn,) = draw.sample(y, {"M": m_drawn, "Z": draw.input("Z", 0)})
     (z_drawn,) = draw.sample(z, {"Y": y_drawn})
     frame = draw.table({"M": m_drawn, "Y": y_drawn, "Z": z_drawn})
     frame.to_csv(log.with_suffix(".csv"), index=False)
+
+
+class Moments:
+    """Notes in a file what a run is at, and since when, whenever that changes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._stack = path, ["between"]
+
+    @contextmanager
+    def of(self, what: str) -> Iterator[None]:
+        """Be at ``what`` for as long as the block lasts."""
+        self._stack.append(what)
+        self._note()
+        try:
+            yield
+        finally:
+            self._stack.pop()
+            self._note()
+
+    def during(self, what: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function, which is at ``what`` while it runs."""
+
+        def noted(*given: Any, **options: Any) -> Any:
+            with self.of(what):
+                return function(*given, **options)
+
+        return noted
+
+    def _note(self) -> None:
+        with self._path.open("a") as file:
+            file.write(f"{self._stack[-1]} {time.monotonic()}\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +162,13 @@ class Child:
         return self.said.read_text()
 
     @property
+    def moments(self) -> list[tuple[str, float]]:
+        """What it was at, and since when."""
+        path = self.log.with_suffix(".moments")
+        lines = path.read_text().split("\n")[:-1] if path.exists() else []
+        return [(what, float(when)) for what, when in (line.split() for line in lines)]
+
+    @property
     def trained(self) -> list[str]:
         """The keys of the stages it began to train."""
         return self.log.read_text().split() if self.log.exists() else []
@@ -138,6 +192,7 @@ class Bench:
                 raise SystemExit(child.words)
             lives.append(time.monotonic() - start)
             self.samples = child.samples
+            self.pieces = [(at, t - s) for (at, s), (_, t) in pairwise(child.moments)]
         self.seconds = median(lives[1:])
         self.whole = contents(folder / "whole")
 
@@ -185,45 +240,52 @@ def finished(store: Path) -> dict[str, bytes]:
     return {e.key: (e.path / "meta.json").read_bytes() for e in Store(store).entries()}
 
 
-def kills(bench: Bench, count: int, seed: int) -> bool:
-    """Kill runs at random moments of their life, go on, compare.
+def killed_at(bench: Bench, store: Path, what: str, rng: random.Random) -> str:
+    """Begin a run and kill it at a random moment of a random time that it is at ``what``.
 
-    A run that had ended by its moment was not killed: it is not counted and another is begun.
+    Returns what it was at by its own last note; "" if it had ended.
     """
-    rng, same, kept, resumed, missed, number = random.Random(seed), 0, 0, 0, 0, 0
-    moments = dict.fromkeys(
-        (*(f"{i} stages finished" for i in range(STAGES)), "drawing samples"), 0
-    )
-    while number < count:
-        store = bench.folder / f"kill-{number + missed}"
-        child = bench.start(store)
-        time.sleep(rng.uniform(0, bench.seconds))
-        if child.kill() != -signal.SIGKILL:
+    place, length = rng.choice([(i, t) for i, (at, t) in enumerate(bench.pieces) if at == what])
+    child = bench.start(store)
+    while len(child.moments) <= place and os.waitid(os.P_PID, child.pid, WAITING) is None:
+        time.sleep(0.001)
+    time.sleep(rng.uniform(0, length))
+    if child.kill() != -signal.SIGKILL:
+        return ""
+    return child.moments[-1][0] if child.moments else "between"
+
+
+def kills(bench: Bench, count: int, seed: int) -> bool:
+    """Kill runs at random moments of their life, as many of each kind, go on, compare.
+
+    A kill that was not where it should be counts for where it was; runs are killed until all kinds have theirs.
+    """
+    rng, same, kept, resumed, total, missed = random.Random(seed), 0, 0, 0, 0, 0
+    found = dict.fromkeys((*KINDS, "between"), 0)
+    while lacking := [what for what in KINDS if found[what] < -(-count // len(KINDS))]:
+        store = bench.folder / f"kill-{total + missed}"
+        at = killed_at(bench, store, lacking[0], rng)
+        if not at:
             missed += 1
             shutil.rmtree(store)
             continue
-        number += 1
+        total, found[at] = total + 1, found[at] + 1
         before = finished(store)
-        moments[[*moments][len(before)]] += 1
         states = {path.parent.name for path in store.glob("partial/*/*.json")} - set(before)
         again = bench.start(store)
-        code = again.wait()
-        after = finished(store)
+        code, after = again.wait(), finished(store)
         same += code == 0 and bench.same(store, again)
-        kept += all(after.get(k) == v for k, v in before.items()) and not set(again.trained) & set(
-            before
-        )
+        unchanged = all(after.get(k) == v for k, v in before.items())
+        kept += unchanged and not set(again.trained) & set(before)
         resumed += bool(states)
         shutil.rmtree(store)
-    print(f"kill -9 at {count} random moments of a run of {STAGES} stages ({bench.seconds:.1f} s):")
-    print(
-        f"  killed by the signal ({missed} more had ended and are not counted)  {number} of {count}"
-    )
-    print(f"  the resumed run ends with the bytes of the undisturbed one   {same} of {count}")
-    print(f"  no finished stage was trained again                          {kept} of {count}")
-    print(f"  moments: {', '.join(f'{what} {n}' for what, n in moments.items())}")
+    print(f"kill -9 at random moments of a run of {STAGES} stages ({bench.seconds:.1f} s):")
+    print(f"  killed by the signal ({missed} more had ended: not counted)      {total}")
+    print(f"  while {', '.join(f'{what} {n}' for what, n in found.items())}")
+    print(f"  the resumed run ends with the bytes of the undisturbed one   {same} of {total}")
+    print(f"  no finished stage was trained again                          {kept} of {total}")
     print(f"  went on from inside a stage                                  {resumed}")
-    return same == kept == count
+    return same == kept == total
 
 
 def flips(bench: Bench, each: int, seed: int) -> bool:
