@@ -1,8 +1,10 @@
 """The estimands of textbook graphs are the published formulas, in text and in LaTeX, and have their value.
 
 The formulas are copied by hand from the sources named beside them. The textbook graphs without a formula here, in
-``UNSOURCED``, are those for which no source was at hand that prints one. Equal means: after renaming what is summed
-over, in any order of factors, with P(a | b, c) P(b | c) = P(a, b | c), and factors before a sum or in it.
+``UNSOURCED``, are those for which no source was at hand that prints one.
+
+Equal means: after renaming what is summed over, in any order of factors, with P(a | b, c) P(b | c) = P(a, b | c), and
+factors before a sum or in it.
 """
 
 from __future__ import annotations
@@ -89,8 +91,7 @@ FORMULAS = {
         "P(Y | X, W)",
     ),
     "a joint effect": Published(
-        "Tikka and Karvanen, Simplifying probabilistic expressions in causal inference (2017): "
-        "the introductory example",
+        "Tikka and Karvanen, Simplifying probabilistic expressions in causal inference (2017): the first example",
         "X -> Z1 -> Y; Z3 -> Y; Z2 -> X; Z2 -> Z1; Z2 -> Z3; X <-> Y; X <-> Z3; X <-> Z2; Y <-> Z2",
         "P(Z1, Z2, Z3, Y | do(X))",
         "P(Z1 | Z2, X) P(Z2) sum_{X'} P(Y | Z2, X', Z3, Z1) P(Z3 | Z2, X') P(X' | Z2)",
