@@ -28,6 +28,7 @@ svg.cg .a{fill:var(--a);fill-opacity:.55;stroke:var(--a);stroke-width:1}
 svg.cg .b{fill:none;stroke:var(--b);stroke-width:2;stroke-dasharray:5 3}
 svg.cg path.line{fill:none;stroke:var(--a);stroke-width:1.8}
 svg.cg path.thin{fill:none;stroke:var(--edge);stroke-width:1}
+svg.cg path.span{stroke:var(--a);stroke-width:5;stroke-opacity:.3;fill:none}
 svg.cg path.axis{stroke:var(--edge);stroke-width:1;fill:none}
 svg.cg text.start{text-anchor:start}svg.cg text.end{text-anchor:end}
 svg.cg circle.a{fill-opacity:.5;stroke:none}
@@ -220,6 +221,63 @@ def _curve(run: Sequence[tuple[float, float, float]], name: str) -> Markup:
     ]
     said = f"first {number(run[0][2])}, best {number(best[2])} at step {best[0]:,.0f}"
     return _frame(parts, f"Loss of {name} on held-out rows: {said}, {last:,.0f} steps in all.")
+
+
+def response(
+    at: Sequence[object],
+    values: Sequence[float],
+    spans: Sequence[tuple[float, float]],
+    names: tuple[str, str],
+    what: str,
+) -> Markup:
+    """The values of an estimate ``names[0]`` over those of a variable ``names[1]``, each with its span.
+
+    Numbers stand where they belong, with a line through the values; levels stand side by side. ``what`` says what
+    the spans are.
+    """
+    ends = [end for span in spans for end in span if np.isfinite(end)]
+    known = [v for v in values if np.isfinite(v)]
+    low, high = _span([*known, *ends])
+    numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in at)
+    xs = np.array(at, float) if numeric else np.arange(len(at), dtype=float)
+    left, right = _span(xs)
+    base, room, start = HEIGHT - BOTTOM - 8, HEIGHT - BOTTOM - TOP - 22, LEFT + 48
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across = (WIDTH - start - 24) * (x - left) / (right - left)
+        return start + 8 + across, base - room * (y - low) / (high - low)
+
+    parts = [f'<path class="axis" d="M{start} {TOP}V{base + 6}H{WIDTH - LEFT}"/>']
+    for y in (low, high):
+        parts.append(_text(start - 4, place(left, y)[1] + 4, number(y), "end"))
+    dots = []
+    for x, value, (bottom, top) in zip(xs, values, spans, strict=True):
+        if not np.isfinite(value):
+            continue
+        dots.append(place(x, value))
+        if np.isfinite(bottom) and np.isfinite(top):
+            (across, y1), (_, y2) = place(x, bottom), place(x, top)
+            parts.append(f'<path class="span" d="M{across:.1f} {y1:.1f}V{y2:.1f}"/>')
+    if numeric and len(dots) > 1:
+        parts.append(
+            '<path class="line" d="M' + "L".join(f"{x:.1f} {y:.1f}" for x, y in dots) + '"/>'
+        )
+    parts += [f'<circle class="best" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in dots]
+    shown = range(len(at)) if len(at) <= 5 else (0, len(at) // 2, len(at) - 1)
+    for i in shown:
+        label = shortened(number(float(xs[i])) if numeric else str(at[i]), 52)
+        parts.append(_text(place(xs[i], low)[0], HEIGHT - 8, label))
+    said = "; ".join(f"{_said(a)}: {number(v)}" for a, v in list(zip(at, values, strict=True))[:12])
+    return _frame(parts, f"{names[0]} over {names[1]}, bars are {what}: {said}.")
+
+
+def _span(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    low, high = (float(min(values)), float(max(values))) if len(values) else (0.0, 0.0)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _said(value: object) -> str:
+    return number(value) if isinstance(value, float) else str(value)
 
 
 def _thinned(dots: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:

@@ -32,20 +32,21 @@ def _rows(group: Sequence[Answer], refits: bool) -> Iterator[tuple[str, ...]]:
         yield (first.name, *("" for _ in range(4 if refits else 2)), first.text)
     for a in group:
         values = (a.value, a.error, *((a.refit_error,) if refits else ()))
-        numbers = [_number(value, a.refit_error or a.error) for value in values]
+        numbers = [written(value, a.refit_error or a.error) for value in values]
         if refits:
-            ends = [_number(end, a.refit_error or a.error) for end in a.interval or ()]
+            ends = [written(end, a.refit_error or a.error) for end in a.interval or ()]
             numbers.append(f"{ends[0]} to {ends[1]}" if ends else "-")
-        name = f"  {_place(a)}" if a.at else a.name
+        name = f"  {place(a)}" if a.at else a.name
         yield (name, *numbers, "" if a.at else a.text)
 
 
-def _place(answer: Answer) -> str:
+def place(answer: Answer) -> str:
+    """What is left open, and at which values."""
     return ", ".join(f"{name} = {_level(value)}" for name, value in answer.at)
 
 
 def _label(answer: Answer) -> str:
-    return f"{answer.name}, {_place(answer)}" if answer.at else answer.name
+    return f"{answer.name}, {place(answer)}" if answer.at else answer.name
 
 
 def _level(value: object) -> str:
@@ -68,7 +69,7 @@ def _caveats(draws: int, refits: bool) -> tuple[str, ...]:
     )
 
 
-def _number(value: float | None, error: float) -> str:
+def written(value: float | None, error: float) -> str:
     """A number to the second digit of its error, and an error to two digits."""
     if value is None:
         return "-"

@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
-from causalc import __version__, charts, report_text
+from causalc import __version__, charts, report_estimates, report_text
 from causalc.advice import advice
 from causalc.checks import Finding, run_checks
 from causalc.compiler.checked import CheckedCheck
 from causalc.compiler.page import ShownQuery, environment, shown_queries
 from causalc.compiler.plan import Bootstrap, Fit, Observed, Plan
 from causalc.errors import CausalcError
-from causalc.estimates import Answer
 from causalc.plan_drawing import draw_plan, headline
 from causalc.runtime import weights as weighting
 from causalc.runtime.data import Columns, labels
@@ -129,10 +128,13 @@ def report(trained: Trained, draws: int = 10_000) -> str:
         if name in shown
     ]
     stages = list(_stages(trained))
+    answers = list(trained.estimates(draws, seed))
     context: dict[str, Any] = {
         "title": f"Report of {job.path.name}",
         "sections": sections,
-        "estimates": [_estimate(a) for a in trained.estimates(draws, seed)],
+        "estimates": list(report_estimates.shown(answers)),
+        "refits": any(a.refit_error is not None for a in answers),
+        "draws": draws,
         "stages": stages,
         "plan": Markup(draw_plan(plan, _notes(plan, stages, columns))),
         "independences": list(
@@ -216,18 +218,6 @@ def _findings(trained: Trained, columns: Columns, seed: int) -> list[Finding]:
     values = {q: trained.fixed(q) for q in names}
     checks = [CheckedCheck(name, CHECKS) for name in names]
     return list(run_checks(checks, trained.sampler, columns, values, seed))
-
-
-def _estimate(answer: Answer) -> dict[str, str]:
-    refit = answer.refit_error
-    return {
-        "name": answer.name,
-        "text": answer.text,
-        "value": charts.number(answer.value) if np.isfinite(answer.value) else "no number",
-        "error": charts.number(answer.error) if np.isfinite(answer.error) else "",
-        "refit": "" if refit is None else charts.number(refit),
-        "notes": "; ".join(answer.notes),
-    }
 
 
 # ---- samples
