@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,20 +19,75 @@ if TYPE_CHECKING:
 
 def _question(query: Query | str) -> Question:
     from causalc.grammar import parse_query
+    from causalc.grammar.tree import Query
 
+    if not isinstance(query, str | Query):
+        raise CausalcError(
+            f"a query is text such as 'P(Y | do(X))', or what parse_query makes of it; got a {type(query).__name__}"
+        )
     return Question.of(parse_query(query) if isinstance(query, str) else query)
 
 
-def _graph(graph: Graph | str) -> Graph:
-    return Graph.parse(graph) if isinstance(graph, str) else graph
+def _graph(graph: Any) -> Graph:
+    if isinstance(graph, Graph):
+        return graph
+    if isinstance(graph, str):
+        return Graph.parse(graph)
+    if not hasattr(graph, "__dict__") and not hasattr(graph, "nodes"):
+        raise CausalcError(
+            f"a graph is text such as 'X -> Y; X <-> Y', a causalc.Graph or a graph of networkx, pgmpy, y0, DoWhy or "
+            f"pyAgrum; got a {type(graph).__name__}: Graph.from_edges(nodes, edges) makes one of pairs"
+        )
+    from causalc.compiler.formats import objects  # few graphs need it
+
+    return objects.read(graph).projected()
 
 
-def identify(query: Query | str, graph: Graph | str) -> Estimand:
-    """Identify a query: its estimand, with derivation.
+def identify(query: Query | str, graph: Any) -> Estimand:
+    """Identify a ``query``, text or what ``parse_query`` makes of it: its estimand, with derivation.
+
+    ``graph`` is text, a ``Graph``, or a graph object of networkx, pgmpy, y0, DoWhy or pyAgrum.
 
     Raises ``NotIdentifiable`` (with ``.hedge``), or another ``CausalcError`` where query and graph do not fit.
     """
     return solve(_question(query), _graph(graph), leave_out=True)
+
+
+def _known(names: Iterable[str], graph: Graph, what: str) -> None:
+    from causalc.grammar.diagnostic import suggest
+
+    for name in names:
+        if name not in graph.index:
+            hint = suggest(str(name), graph.order, f"the graph has {', '.join(graph.order)}")
+            raise CausalcError(f"{what}: `{name}` is not a variable of the graph; {hint}")
+
+
+def _families(
+    models: Mapping[str, Spec | str] | None, schema: Mapping[str, Any] | None, graph: Graph
+) -> dict[str, Spec]:
+    """Model families as the emitter writes them; one is text such as ``"diffusion(steps=500)"`` or a ``Spec``."""
+    from causalc.compiler.check_declarations import check_models
+    from causalc.compiler.kinds import Kind, parse_kind
+    from causalc.compiler.scope import Scope
+    from causalc.grammar import Source, parse
+    from causalc.grammar.printer import name_text
+    from causalc.script import spec
+
+    found: dict[str, Spec] = {}
+    for name, family in (models or {}).items():
+        if isinstance(family, Spec):
+            found[name] = family
+            continue
+        source = Source(f"model {name_text(name)} = {family}", "<models>")
+        scope = Scope(source, observed=graph.order)
+        for variable, kind in (schema or {}).items():
+            known = parse_kind(kind) if isinstance(kind, str) else kind
+            if isinstance(known, Kind):
+                scope.kinds[variable] = known
+        made = check_models(parse(source.text, source.name).models, scope)
+        scope.raise_if_any()
+        found |= {variable: spec(call) for variable, call in made.items()}
+    return found
 
 
 def specs(schema: Mapping[str, Any] | None) -> dict[str, Spec | None]:
@@ -43,6 +98,10 @@ def specs(schema: Mapping[str, Any] | None) -> dict[str, Spec | None]:
             from causalc.compiler.kinds import parse_kind
 
             kind = parse_kind(kind)
+        if isinstance(kind, type) or not all(hasattr(kind, a) for a in ("name", "args", "options")):
+            raise CausalcError(
+                f"schema: the kind of `{name}` is text such as 'binary' or 'image(28, 28, channels=3)'; got {kind!r}"
+            )
         options = kind.options
         pairs = tuple(options.items()) if isinstance(options, Mapping) else tuple(options)
         result[name] = Spec(kind.name, tuple(kind.args), pairs)
@@ -51,23 +110,27 @@ def specs(schema: Mapping[str, Any] | None) -> dict[str, Spec | None]:
 
 def compile(
     query: Query | str,
-    graph: Graph | str,
+    graph: Any,
     schema: Mapping[str, Any] | None = None,
     strategy: str = "auto",
-    models: Mapping[str, Spec] | None = None,
+    models: Mapping[str, Spec | str] | None = None,
 ) -> Program:
-    """Compile a query into a program.
+    """Compile a ``query``, text or what ``parse_query`` makes of it, into a program.
 
-    ``schema`` maps variables to kinds; without it kinds are inferred from the data. ``strategy`` is the route
-    of step 7: "auto", "generate" or "reweight". ``models`` maps variables to model families; others are chosen
-    by kind.
+    ``graph`` is text, a ``Graph``, or a graph object of networkx, pgmpy, y0, DoWhy or pyAgrum. ``schema`` maps
+    variables to kinds; without it kinds are inferred from the data. ``strategy`` is the route of step 7: "auto",
+    "generate" or "reweight". ``models`` maps variables to model families, such as "diffusion(steps=500)"; others
+    are chosen by kind.
 
     Raises ``NotIdentifiable`` (with ``.hedge``), or another ``CausalcError`` where query, graph, kinds and
     strategy do not fit.
     """
     estimand = solve(_question(query), _graph(graph))
+    for what, named in (("schema", schema), ("models", models)):
+        _known(named or (), estimand.graph, what)
+    families = _families(models, schema, estimand.graph)
     compiled = compile_estimands(
-        {"query": estimand}, estimand.graph, specs(schema), models, strategy
+        {"query": estimand}, estimand.graph, specs(schema), families, strategy
     )
     return Program(compiled)
 

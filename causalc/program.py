@@ -81,8 +81,9 @@ class Program:
         query, and where the joint does not determine the answer: a condition that it needs has no mass.
         """
         from causalc.runtime import FREE
-        from causalc.table import Table, determined
+        from causalc.table import Table, determined, needed
 
+        needed(joint)
         name = query or next(iter(self.estimands))
         if name not in self.estimands:
             known = ", ".join(self.estimands)

@@ -88,6 +88,16 @@ class Table:
         return f"Table({sizes})"
 
 
+def needed(given: object) -> None:
+    """Raise ``TableError`` where something else than a table is given."""
+    if not isinstance(given, Table):
+        kind = type(given).__name__
+        raise TableError(
+            f"a causalc.Table is needed, not a {kind}: Table(variables, array), the probabilities of all observed "
+            "variables with one axis each"
+        )
+
+
 def of_policy(joint: Table, policy: Policy) -> Array:
     """A policy as a table: axes are what it reads, then its variable.
 

@@ -143,8 +143,9 @@ class Estimand:
         where variables are missing or positivity fails.
         """
         from causalc.compiler.evaluate import evaluate
-        from causalc.table import Fill, answer, determined
+        from causalc.table import Fill, answer, determined, needed
 
+        needed(table)
         question = self.question
 
         def compute(fill: Fill) -> Table:

@@ -24,7 +24,12 @@ def arrow(source: Any) -> Any | None:
     if hasattr(source, "collect") and hasattr(source, "collect_schema"):
         raise CausalcError(f"a {name} is not computed yet: give its collect()")
     if hasattr(source, "__arrow_c_stream__"):
-        return pa.table(source)
+        try:
+            return pa.table(source)
+        except (pa.ArrowInvalid, TypeError):
+            raise CausalcError(
+                f"a {name} is no table: give one with a column for every variable of the graph"
+            ) from None
     if hasattr(source, "__dataframe__"):
         from pyarrow.interchange import from_dataframe
 

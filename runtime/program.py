@@ -6,11 +6,14 @@ anything else is data to train on.
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Protocol
 
+from causalc.errors import CausalcError
 from causalc.policy import Policy
 from causalc.runtime.schema import Schema
 from causalc.runtime.specs import ModelSpec
@@ -114,7 +117,10 @@ class Backend(ABC):
 
 
 def start(schema: Schema, data: Any, **options: Any) -> Run:
-    """Begin training on ``data``, or exact computation where ``data`` is a ``Table``."""
+    """Begin training on ``data``, or exact computation where ``data`` is a ``Table``.
+
+    Raises ``CausalcError`` for an option that does not exist.
+    """
     if isinstance(data, Backend):
         return data.begin(schema, **options)
     if isinstance(data, Table):
@@ -124,6 +130,12 @@ def start(schema: Schema, data: Any, **options: Any) -> Run:
         return ExactRun(data) if fill is None else ExactRun(data, fill)
     from causalc.runtime.run import Run as SamplingRun
 
+    known = inspect.signature(SamplingRun).parameters
+    unknown = next((name for name in options if name not in known), None)
+    if unknown is not None:
+        near = get_close_matches(unknown, known, 1)
+        hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join([*known][2:])}"
+        raise CausalcError(f"there is no option `{unknown}` of training; {hint}")
     return SamplingRun(schema, data, **options)
 
 

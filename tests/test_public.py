@@ -15,7 +15,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 
 import causalc
@@ -146,6 +148,19 @@ def test_what_a_user_gives_can_be_wrong_and_that_is_said(name: str) -> None:
         lambda: causalc.compile("P(Y | do(X))", "X -> Y", strategy="other"),
         lambda: causalc.identify("P(Y | do(X))", "X -> Z"),
         lambda: causalc.identify("P(Y | do(X)", "X -> Y"),
+        lambda: causalc.identify("P(Y | do(X))", 42),
+        lambda: causalc.identify("P(Y | do(X))", [("X", "Y")]),
+        lambda: causalc.identify(42, "X -> Y"),  # type: ignore[arg-type]
+        lambda: causalc.identify("P(Y | do(X))", nx.Graph([("X", "Y")])),
+        lambda: causalc.compile("P(Y | do(X))", "X -> Y", schema={"Q": "binary"}),
+        lambda: causalc.compile("P(Y | do(X))", "X -> Y", schema={"X": bool}),
+        lambda: causalc.compile("P(Y | do(X))", "X -> Y", models={"Y": "difusion"}),
+        lambda: causalc.compile("P(Y | do(X))", "X -> Y", models={"Y": "diffusion(step=3)"}),
+        lambda: causalc.compile("P(Y | do(X))", "X -> Y", {"Y": "real"}, models={"Y": "table"}),
+        lambda: causalc.compile("P(Y | do(X))", "X -> Y").exact(pd.DataFrame({"X": [1], "Y": [0]})),
+        lambda: causalc.identify("P(Y | do(X))", "X -> Y").evaluate(pd.DataFrame({"X": [1]})),
+        lambda: causalc.compile("P(Y | do(X))", "X -> Y").fit(pd.Series([1, 2])),
+        lambda: causalc.compile("P(Y | do(X))", "X -> Y").fit({"X": [1, 2], "Y": [1, 2]}, seeed=1),
         lambda: causalc.load("no such folder"),
         lambda: causalc.parse("graph {"),
     ],
@@ -153,6 +168,13 @@ def test_what_a_user_gives_can_be_wrong_and_that_is_said(name: str) -> None:
 def test_what_is_wrong_raises_what_is_said(wrong: Callable[[], object]) -> None:
     with pytest.raises(causalc.CausalcError):
         wrong()
+
+
+def test_a_graph_of_networkx_and_a_family_by_name_will_do() -> None:
+    graph = nx.DiGraph([("Z", "X"), ("Z", "Y"), ("X", "Y")])
+    assert str(causalc.identify("P(Y | do(X))", graph)) == "P(Y | do(X)) = sum_{Z} P(Z) P(Y | Z, X)"
+    program = causalc.compile("P(Y | do(X))", graph, models={"Y": "diffusion(steps=50)"})
+    assert "model=runtime.diffusion(steps=50)" in program.source
 
 
 ARRAYS = re.compile(r"ndarray|Tensor|DataFrame")
