@@ -26,14 +26,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An estimate; ``open`` tells whether its lines go through the values of what it leaves open."""
+    """An estimate; where it leaves variables ``over`` open, its lines go through their values."""
 
     name: str
     text: str
     lines: tuple[Line, ...]
     notes: tuple[str, ...]
     chart: Markup | None
-    open: bool
+    over: str
 
 
 def shown(answers: Sequence[Answer]) -> Iterator[Shown]:
@@ -41,9 +41,9 @@ def shown(answers: Sequence[Answer]) -> Iterator[Shown]:
     for name, group in groupby(answers, lambda a: a.name):
         found = list(group)
         notes = [f"{place(a)}: {n}" if a.at else n for a in found for n in a.notes]
-        many = bool(found[0].at)
-        chart = _chart(found) if many and len(found) > 1 else None
-        yield Shown(name, found[0].text, tuple(map(_line, found)), tuple(notes), chart, many)
+        over = ", ".join(variable for variable, _ in found[0].at)
+        chart = _chart(found) if over and len(found) > 1 else None
+        yield Shown(name, found[0].text, tuple(map(_line, found)), tuple(notes), chart, over)
 
 
 def _line(a: Answer) -> Line:

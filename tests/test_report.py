@@ -280,6 +280,9 @@ query effect = P(Y, S, `<b>count` | do(X))
 query level  = P(S | do(X), Z = 1)
 query bad    = P(Q | do(H))
 estimate gap = Pr(Y == "high" | do(X = 1)) - Pr(Y == "high" | do(X = 0))
+estimate each = E(S | do(X), Z)
+estimate rise = E(S | do(X)) over X
+train { bootstrap = 2 }
 sample effect, n = 10, X = 1 to "rows_out.csv"
 """
 
@@ -322,6 +325,9 @@ def test_a_report_is_inert_whole_and_small(made: str) -> None:
         "positivity",
         "data fingerprint",
         "gap",
+        "95 % interval",
+        "X = 1, Z = 0",
+        "rise over X, with 95 % intervals",
         "mid & more",
         "<script>.causal",
         "causalc report '<script>.causal' --budget 20",
