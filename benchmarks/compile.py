@@ -72,7 +72,7 @@ def measure(
             if peer == OURS and item.family:
                 whole = alone(session, item, limit)
                 row["seconds"] = whole.get("seconds", {}) | row["seconds"]
-                row["peak_mib"] = whole.get("peak_mib")
+                row |= {key: whole.get(key) for key in ("peak_mib", "characters")}
             row["length"] = len(reply["text"]) if "text" in reply else None
             if "shortest text" in reply:
                 row["shortest"] = len(reply["shortest text"])

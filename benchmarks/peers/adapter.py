@@ -122,6 +122,8 @@ def _answer(tool: Tool, query: Query, options: Mapping[str, Any]) -> dict[str, A
         "seconds": seconds,
         "peak_mib": peak_mib(),
     }
+    if "program" in made:
+        reply["characters"] = len(made["program"])
     result = made.get("estimand")
     if result is not None and options.get("shown"):
         reply |= {name: show(query, result) for name, show in _shows(tool).items()}
