@@ -243,8 +243,8 @@ def _slower(rows: Sequence[Row]) -> str:
             stage = next(peer.answers for peer in PEERS if peer.name == tool)
             for size, theirs in _curve(rows, tool, family).items():
                 own = _of(rows, OURS.name, family=family, size=size)
-                ours = median(v for r in own if (v := seconds(r, stage)) is not None)
-                if ours > theirs:
+                timed = [v for r in own if (v := seconds(r, stage)) is not None]
+                if timed and (ours := median(timed)) > theirs:
                     peers = _of(rows, tool, family=family, size=size)
                     graphs = [median(r["seconds"]["graph"] for r in rs) for rs in (peers, own)]
                     cells = [title, str(size), tool, stage, _ms(theirs), _ms(ours)]
@@ -291,8 +291,8 @@ def _ours(rows: Sequence[Row]) -> str:
         "## This compiler by stage\n\nMilliseconds of each stage alone: the graph from its edges, the verdict, the "
         "estimand; and of the whole from the graph to the program's text, whose growth since the size before has the "
         "exponent. Where a conditional reads all before it, as in most of these families, the program's text itself is "
-        "quadratic in the nodes. Memory is the most that a fresh process had resident, of which some 27 MiB are there before "
-        f"the query.\n\n{_table(head, lines)}"
+        "quadratic in the nodes. Memory is the most that a fresh process had resident, of which some 27 MiB are "
+        f"there before the query.\n\n{_table(head, lines)}"
     )
 
 
