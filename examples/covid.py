@@ -1,6 +1,6 @@
 """P(N | do(C)) through a chest film: the front door with a picture as the mediator, against the exact truth.
 
-    python examples/covid.py [--seed 0] [--rows 6000]
+    python examples/covid.py [--seed 0] [--rows 10000]
 
 Draws the films (see chest_films), runs covid.causal as `causalc run` does, and judges what came out: the effect, what
 the made films show, how far they lie from real ones, and whether the classifier in the program means what it says.
@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -25,9 +23,9 @@ from PIL import Image
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from whole_run import run_script
 
-from causalc.execute import Trained, train
-from causalc.script import compile_script
+from causalc.execute import Trained
 
 HERE = Path(__file__).parent
 OUT = HERE.parent / "out" / "covid"
@@ -43,15 +41,6 @@ def write_rows(rows: Patients, pictures: np.ndarray, folder: Path) -> None:
         Image.fromarray(film).save(folder / name)
     table = {"X": names, "C": np.array(C)[rows.c], "N": np.array(N)[rows.n]}
     pd.DataFrame(table).to_csv(folder / "metadata.csv", index=False)
-
-
-def run_script(out: Path, seed: int) -> Trained:
-    """Do all that covid.causal asks for, and return its models from the store."""
-    script, store = HERE / "covid.causal", out / "store"
-    command = [sys.executable, "-m", "causalc", "run", script, "--quiet", "--report"]
-    options = [out / "report.html", "--store", store, "--seed", seed]
-    subprocess.run([*map(str, [*command, *options])], check=True)
-    return train(compile_script(script), None, str(store), False, {"seed": seed})
 
 
 def effects(trained: Trained, rows: Patients, seed: int) -> dict[str, dict[str, float]]:
@@ -110,14 +99,16 @@ def main() -> None:
     """Draw, run, judge."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--rows", type=int, default=6_000)
+    options.add_argument("--rows", type=int, default=10_000)
     chosen = options.parse_args()
     torch.set_num_threads(1)
     start, console = time.monotonic(), Console(record=True, highlight=False)
     rng = np.random.default_rng([chosen.seed, 1])
     rows = patients(chosen.rows, rng)
     write_rows(rows, films(rows.k, rng), OUT / "films")
-    trained = run_script(OUT, chosen.seed)
+    ran = run_script(HERE / "covid.causal", OUT, chosen.seed)
+    console.print(ran)
+    trained = ran.trained
 
     k = rng.integers(HAZY, size=6_000)
     judge = Judge.trained(films(k, rng), k)
@@ -130,7 +121,14 @@ def main() -> None:
         console.print(f"P(N | C, X), {name}: {value:.4f}")
     console.print(f"{OUT}: report.html, negative.png, positive.png, table.txt, table.json")
     console.print(f"{time.monotonic() - start:.0f} s")
-    summary = {"judge": judge.accuracy, "effect": found, "films": made, "reader": reader}
+    seconds = {"clock": ran.clock, "cpu": ran.cpu}
+    summary = {
+        "seconds": seconds,
+        "judge": judge.accuracy,
+        "effect": found,
+        "films": made,
+        "reader": reader,
+    }
     (OUT / "table.txt").write_text(console.export_text(), encoding="utf-8")
     (OUT / "table.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
 

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-SIDE, TONES = 32, 4
+SIDE, TONES = 24, 4
 GLYPHS = (("👵", "👩"), ("👴", "👨"))  # by male, by young
-INK = np.array([[160, 40, 30], [190, 130, 10], [20, 120, 90], [50, 50, 160]])
+INK = np.array([[200, 20, 40], [230, 160, 0], [0, 140, 80], [40, 60, 210]])
 PEN = (400, 550, 700)  # weights of the variable font
 TONE = np.array(  # P(tone | male, young) of a portrait
     [
@@ -44,7 +44,7 @@ class Look:
     pose: np.ndarray
 
     def paint(self) -> np.ndarray:
-        """The pictures, ``(n, 32, 32, 3)`` uint8."""
+        """The pictures, ``(n, 24, 24, 3)`` uint8."""
         made = np.empty((len(self.male), SIDE, SIDE, 3), np.uint8)
         for i, (pen, angle, dx, dy) in enumerate(self.pose):
             glyph = _glyph(int(self.male[i]), int(self.young[i]), PEN[int(pen)])

@@ -16,57 +16,20 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from causalc.runtime.components import leading
 from causalc.runtime.encode import unpack
 from causalc.runtime.families.neural import rows_of
 from causalc.runtime.families.protocol import Tensors, Variables
 from causalc.runtime.network import Features
-from causalc.runtime.schema import Kind
+from causalc.runtime.outlines import LEADING, Leading, large
 
 CODES, LOG_P = " codes", " log_p"  # extra columns of a batch; no variable has such a name
 _SAMPLE = 10_000
-_WIDE = 512  # numbers in an image or vector beyond which its leading components stand for it
-_LEADING = 128
 _FULL_JITTER = 35.0  # the root of the width from which jitter is as large as the signal
-
-
-def _large(kind: Kind) -> bool:
-    return kind.name in ("image", "vector") and kind.width > _WIDE
 
 
 def _jitter(width: int) -> float:
     """Return the noise on each of so many pixels of unit scale."""
     return min(1.0, math.sqrt(width) / _FULL_JITTER)
-
-
-class Leading(nn.Module):
-    """Flat pixels ``(n, d)`` to their leading principal components ``(n, 128)``, of unit variance on average.
-
-    Their own scales are kept, so that noise of one size hides the details before the outlines.
-    """
-
-    centre: torch.Tensor
-    basis: torch.Tensor
-
-    def __init__(self, d: int) -> None:
-        super().__init__()
-        self.register_buffer("centre", torch.zeros(d))
-        self.register_buffer("basis", torch.zeros(d, _LEADING))
-
-    def standardise(self, images: torch.Tensor) -> float:
-        """Set the basis from encoded images; return what it makes of noise of unit size on pixels of unit scale."""
-        found = leading(images, _LEADING)
-        if found is None:
-            return 0.0
-        one, total = found
-        shrunk = math.sqrt(_LEADING / float(one.scale.square().sum()))
-        self.centre.copy_(one.centre)
-        self.basis[:, : one.basis.shape[1]] = shrunk * one.basis
-        return shrunk * math.sqrt(total / len(one.centre))
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return the components."""
-        return (pixels - self.centre) @ self.basis
 
 
 class Tower(nn.Module):
@@ -84,12 +47,12 @@ class Tower(nn.Module):
 
     def __init__(self, variables: Variables, width: int, rank: int, dropout: float = 0.0) -> None:
         super().__init__()
-        small = tuple(v for v in variables if not _large(v[1]))
-        self.large = tuple(v for v in variables if _large(v[1]))
+        small = tuple(v for v in variables if not large(v[1]))
+        self.large = tuple(v for v in variables if large(v[1]))
         self.features, self.dropout = Features(small), dropout
         self.leading = nn.ModuleList(Leading(kind.width) for _, kind in self.large)
         narrow = self.features.width if small or not self.large else 0
-        n = narrow + _LEADING * len(self.large)
+        n = narrow + LEADING * len(self.large)
         self.narrow = narrow
         for name, value in (("centre", 0.0), ("scale", 1.0), ("jitter", 0.0)):
             self.register_buffer(name, torch.full((n,), value))
@@ -112,8 +75,8 @@ class Tower(nn.Module):
         start = self.narrow
         for (name, kind), project in zip(self.large, self.leading, strict=True):
             shrunk = project.standardise(rows[name])  # type: ignore[operator]
-            self.jitter[start : start + _LEADING] = _jitter(kind.width) * shrunk
-            start += _LEADING
+            self.jitter[start : start + LEADING] = _jitter(kind.width) * shrunk
+            start += LEADING
 
     def _seen(self, rows: Tensors, n: int) -> torch.Tensor:
         parts = [self.features(rows, n)] if self.narrow else []

@@ -25,8 +25,9 @@ from causalc.runtime.families.neural import (
 )
 from causalc.runtime.families.protocol import Setting, Shape, Tensors
 from causalc.runtime.logistic import finish, standing
-from causalc.runtime.network import Features, Perceptron
+from causalc.runtime.network import Perceptron
 from causalc.runtime.noise import Noise, derive
+from causalc.runtime.outlines import Outlines
 from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
 from causalc.runtime.train import Plan, effective, seeded, train
@@ -39,7 +40,7 @@ class Classifier(nn.Module):
     def __init__(self, shape: Shape, width: int, depth: int) -> None:
         super().__init__()
         ((self.target, kind),) = shape.targets
-        self.features = Features(shape.inputs)
+        self.features = Outlines(shape.inputs)
         self.network = Perceptron(self.features.width, len(kind.levels), width, depth)
 
     def logits(self, inputs: Tensors) -> torch.Tensor:
@@ -117,6 +118,7 @@ def fit(
     size = (whole(spec, "width", 128), whole(spec, "depth", 2))
     with seeded(derive(setting.seed, "init")):
         module = Classifier(shape, *size)
+    module.features.standardise(rows)
     n = rows_of(rows)
     plan = Plan(steps=600 if effective(weights, n) < 2000 else 1500, lr=3e-3).override(spec)
     outcome = train(module, rows, weights, plan, setting, report)
