@@ -12,10 +12,10 @@ from typing import Any
 from causalc import runtime
 
 SCHEMA = runtime.Schema({
-    "I1": runtime.image(32, 32, channels=3),
+    "I1": runtime.image(24, 24, channels=3),
     "Male": runtime.binary(-1, 1),
     "Young": runtime.binary(-1, 1),
-    "I2": runtime.image(32, 32, channels=3),
+    "I2": runtime.image(24, 24, channels=3),
 })
 
 
@@ -33,7 +33,12 @@ def train(data: Any, **options: Any) -> runtime.Models:
     )
 
     # P(I1 | Young)
-    I1_given_Young = run.fit(["I1"], given=["Young"], on=observed)
+    I1_given_Young = run.fit(
+        ["I1"],
+        given=["Young"],
+        on=observed,
+        model=runtime.diffusion(steps=1500),
+    )
 
     # I1, Young: real rows, no model
     rows_of_I1_Young = run.bootstrap(["I1", "Young"], on=observed)

@@ -31,14 +31,14 @@ def train(data: Any, **options: Any) -> runtime.Models:
     rows_of_N = run.bootstrap(["N"], on=observed)
 
     # P(E | R, N)
-    E_given_R_N = run.fit(["E"], given=["R", "N"], on=observed, model=runtime.softmax(steps=120))
+    E_given_R_N = run.fit(["E"], given=["R", "N"], on=observed, model=runtime.softmax(steps=160))
 
     # P(A | R, N, E)
     A_given_R_N_E = run.fit(
         ["A"],
         given=["R", "N", "E"],
         on=observed,
-        model=runtime.softmax(steps=120),
+        model=runtime.softmax(steps=160),
     )
 
     # P(L | R, N, E, A)
@@ -46,7 +46,7 @@ def train(data: Any, **options: Any) -> runtime.Models:
         ["L"],
         given=["R", "N", "E", "A"],
         on=observed,
-        model=runtime.softmax(steps=120),
+        model=runtime.softmax(steps=160),
     )
 
     # P(X | E, A, L)
@@ -54,7 +54,7 @@ def train(data: Any, **options: Any) -> runtime.Models:
         ["X"],
         given=["E", "A", "L"],
         on=observed,
-        model=runtime.diffusion(steps=1200),
+        model=runtime.diffusion(steps=800),
     )
 
     # P(R | E, A, L)
@@ -62,7 +62,7 @@ def train(data: Any, **options: Any) -> runtime.Models:
         ["R"],
         given=["E", "A", "L"],
         on=observed,
-        model=runtime.transformer(steps=400),
+        model=runtime.transformer(steps=300),
     )
 
     return run.finish({

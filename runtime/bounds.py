@@ -94,7 +94,7 @@ def _denoiser(config: Mapping[str, Any], folder: Path) -> Callable[[], nn.Module
         raise CausalcError(f"{folder / 'denoiser'}: made for other variables.")
     more = {key: _whole(value) for key, value in options.items() if key != "shape"}
     depth = more.get("depth", 1)
-    untowered = {"tower": 0}.items() & more.items()  # no tower, rather than one of width 0
+    untowered = {"tower_width": 0}.items() & more.items()  # no tower, rather than one of width 0
     _small(depth, *(value for key, value in more.items() - untowered if key != "depth"))
     maker: Any = getattr(import_module(DENOISERS[name]), name)
     return lambda: maker(shape=options["shape"], **more)

@@ -7,7 +7,8 @@ Two things let a small network learn a conditional of images in a minute on one 
 - The inputs pass through a tower trained beforehand to tell which target belongs to which inputs
   (``contrast``): its outputs are sufficient for the target, and the denoiser need not discover
   from a noisy loss what its inputs show. They are measured in nats, so that what says little of
-  the target stays small. The tower stays as it is while the denoiser trains.
+  the target stays small. The tower stays as it is while the denoiser trains. A few codes need none:
+  one-hot they are sufficient as they stand.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Gated(nn.Module):
 class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """Gated residual blocks on the principal components of one image, given features of the inputs.
 
-    ``encode`` and ``decode`` take flat pixels in [-1, 1] to components and back. ``tower`` is
+    ``encode`` and ``decode`` take flat pixels in [-1, 1] to components and back. ``tower_width`` is
     the width of the tower; at 0 the inputs are taken as they are.
     """
 
@@ -96,7 +97,7 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         latent: int,
         width: int = 256,
         depth: int = 3,
-        tower: int = TOWER,
+        tower_width: int = TOWER,
     ) -> None:
         super().__init__()
         known = Shape.from_json(shape)
@@ -107,8 +108,8 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.register_buffer("scale", torch.ones(latent))
         self.register_buffer("feature_centre", torch.zeros(RANK))
         self.register_buffer("feature_basis", torch.eye(RANK))
-        towered = tower > 0 and bool(known.inputs)
-        self.tower = Tower(known.inputs, tower, RANK) if towered else None
+        towered = tower_width > 0 and bool(known.inputs)
+        self.tower = Tower(known.inputs, tower_width, RANK) if towered else None
         self.codes = Features(known.inputs) if known.inputs and not towered else None
         features = self.codes.width if self.codes else RANK
         self.first = nn.Linear(latent, width)

@@ -67,7 +67,7 @@ def denoiser_for(
         latent = len(found.scale)
         wide = 256 if latent <= FEW_COMPONENTS else 384
         size = {"width": whole(spec, "width", wide), "depth": whole(spec, "depth", 3)}
-        size["tower"] = 0 if few_codes(shape.inputs) else TOWER
+        size["tower_width"] = 0 if few_codes(shape.inputs) else TOWER
         return "ComponentDenoiser", {"shape": shape.to_json(), "latent": latent, **size}
     image = any(kind.name == "image" for _, kind in shape.targets)
     lone = len(shape.targets) == 1 and shape.targets[0][1].discrete
