@@ -18,7 +18,52 @@ from causalc.runtime.interrupt import stopped, terminable
 BUG = 70
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+SUMMARIES = {  # one line of 80 columns each, in the order in which one comes to need them
+    "init": "Write a first script and its data.",
+    "check": "Is every question answerable? Names, kinds and values too.",
+    "show": "The formula, in words, drawn, or step by step.",
+    "graph": "A graph in another format, or drawn.",
+    "plan": "What would be trained on which rows, and at what cost.",
+    "run": "Train, draw, estimate, check: all that a script says.",
+    "report": "The same, as one HTML file.",
+    "compile": "Write the program as Python.",
+    "train": "Train the models; finished ones come from the store.",
+    "sample": "Draw rows from one query.",
+    "verify": "Hold compiled queries against enumerated models.",
+    "watch": "Check a script again whenever it changes.",
+    "fmt": "Put a script into its canonical layout.",
+    "explain": "What the code of a message means.",
+    "cache": "What is in the store of trained models.",
+    "doctor": "Versions and devices.",
+    "lsp": "Serve editors (Language Server Protocol).",
+    "completion": "What makes a shell complete commands.",
+}
+
+
+class Commands(click.Group):
+    """The commands in the order of ``SUMMARIES``; one that is misspelt is answered with the nearest."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return sorted(self.commands, key=[*SUMMARIES].index)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant. Raises ``CausalcError`` for one that does not exist."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            from causalc.grammar.diagnostic import suggest
+
+            where = f"the commands are {', '.join(SUMMARIES)}"
+            if args[0].endswith(".causal"):
+                where = f"to run a script write  causalc run {args[0]}"
+            raise CausalcError(
+                f"there is no command `{args[0]}`; {suggest(args[0], SUMMARIES, where)}"
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def cli() -> None:
     """Compile causal queries into programs that sample from their answers."""
@@ -80,4 +125,5 @@ for command in (
     commands_run.cache,
     commands_run.doctor,
 ):
+    command.short_help = SUMMARIES[str(command.name)]
     cli.add_command(command)

@@ -31,9 +31,9 @@ def _rows(group: Sequence[Answer], refits: bool) -> Iterator[tuple[str, ...]]:
     if first.at:
         yield (first.name, *("" for _ in range(4 if refits else 2)), first.text)
     for a in group:
-        values = (a.value, a.error, *((a.refit_error,) if refits else ()))
-        numbers = [written(value, a.refit_error or a.error) for value in values]
+        numbers = [written(a.value, a.refit_error or a.error), written(a.error, a.error)]
         if refits:
+            numbers.append(written(a.refit_error, a.refit_error or 0.0))
             ends = [written(end, a.refit_error or a.error) for end in a.interval or ()]
             numbers.append(f"{ends[0]} to {ends[1]}" if ends else "-")
         name = f"  {place(a)}" if a.at else a.name

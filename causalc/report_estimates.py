@@ -52,7 +52,7 @@ def _line(a: Answer) -> Line:
     return Line(
         place(a),
         written(a.value, scale),
-        written(a.error, scale),
+        written(a.error, a.error),
         written(a.refit_error, scale),
         f"{ends[0]} to {ends[1]}" if ends else "–",
     )

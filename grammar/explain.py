@@ -19,6 +19,7 @@ from causalc.grammar.printer import name_text
 from causalc.grammar.source import INVISIBLE, Source, Span
 from causalc.grammar.statement_habits import RULES as HABITS
 
+JOINING = ("do", "given", "if", "when", "and", "or", "in", "by")
 OPEN_ENDED = (":", "=", ",", "+", "-", "*", "/", "over")
 ARITHMETIC = ("+", "-", "*", "/", "<", ">", "==", "<=", ">=", "!=")
 ORDINARY = ("==", "!=", ">=", "<=", *"(){}[]|,;:=+-*/<>~@")
@@ -287,7 +288,7 @@ def _statement_shape(p: Place) -> Message | None:
         return None
     if keyword == "sample" and "TO" in p.expected and p.here.kind in ("word", "string", "quoted"):
         if p.here.kind != "string":
-            return u.CommaMissing(p.span, p.found)
+            return u.CommaMissing(p.span, p.found, "")
         return u.SymbolMissing(p.span, "to", p.found, example)
     if keyword == "sample" and p.before[-2].text == "," and p.last.text == "to":
         return u.TrailingComma(p.before[-2].span)
@@ -365,8 +366,17 @@ def _separators(p: Place) -> Message | None:
     if p.here.text == ";" and p.open_brackets:
         return u.CommaNeeded(p.span)
     if p.open_brackets and p.here.kind in ("word", "number", "string", "quoted"):
-        return u.CommaMissing(p.span, p.found)
+        return u.CommaMissing(p.span, p.found, _phrase(p))
     return None
+
+
+def _phrase(p: Place) -> str:
+    """Two words of a question side by side, which may be one name."""
+    assert p.here is not None and p.last is not None
+    words = (
+        _in_distribution(p) and p.last.kind == p.here.kind == "word" and p.last.text not in JOINING
+    )
+    return p.source.text[p.last.span.start : p.here.span.end] if words else ""
 
 
 def _anything(p: Place) -> Message:

@@ -194,7 +194,10 @@ class UnknownStatement(Message):
 
 class GraphNotScript(Message):
     what = "this is a graph, not a script"
-    help = 'put the edges in  graph {{ ... }}  or name the file:  graph "file.dag"'
+    help = (
+        'put the edges in  graph {{ ... }}  or name the file:  graph "file.dag"; '
+        "without a script:  causalc show QUERY --graph FILE"
+    )
 
 
 class EdgeOutsideGraph(Message):
@@ -229,6 +232,12 @@ class CommaMissing(Message):
     what = "a comma is missing before {found}"
     help = "separate one from the next by `,`"
     found: str
+    phrase: str
+
+    def remedy(self) -> str:
+        if self.phrase:
+            return f"{self.help}; one name of several words stands in backticks: `{self.phrase}`"
+        return self.help
 
 
 class CommaNeeded(Message):
