@@ -16,6 +16,7 @@ from causalc.grammar.tree import Call, Literal, Parameter, Sequence, Symbol, Val
 
 Plain = int | float | str | bool
 DISCRETE = ("binary", "categorical", "ordinal")
+MISSING = "missing"  # the level of rows without a value, where that is a level
 MAX_LEVELS = 10_000
 MAX_SIDE = 16_384
 MAX_NUMBERS = 1_000_000
@@ -53,7 +54,7 @@ class Kind:
             return (0, 1)
         if len(self.args) == 1:
             return tuple(range(int(self.args[0])))
-        return self.args
+        return (*self.args, MISSING) if self.options.get("missing") == "level" else self.args
 
     @property
     def size(self) -> int:
@@ -147,14 +148,25 @@ def _problem(call: Call) -> Message | None:
             meant = did_you_mean(name, allowed)
             return d.UnknownKindOption(at, call.name, name, meant or "", tuple(allowed), usage)
         if not allowed[name](value):
-            return d.BadKindOption(value.span, call.name, name, usage)
+            return d.BadKindOption(value.span, call.name, name, _usage(call.name, name, usage))
     return check(call, usage)
+
+
+def _usage(kind: str, option: str, usage: str) -> str:
+    if option != "missing":
+        return usage
+    return "missing=drop, or missing=level" if kind == "categorical" else "missing=drop"
 
 
 def _whole(low: int, high: int) -> Callable[[Value], bool]:
     return lambda value: (
         isinstance(value, Literal) and type(value.value) is int and low <= value.value <= high
     )
+
+
+def _word(*words: str) -> Callable[[Value], bool]:
+    """One of a few words, quoted or not."""
+    return lambda value: isinstance(value, Literal | Symbol) and plain(value) in words
 
 
 def _text(value: Value) -> bool:
@@ -198,8 +210,22 @@ def _levels(call: Call, usage: str) -> Message | None:
         if not isinstance(value, Literal) or isinstance(value.value, float):
             return d.BadLevel(value.span, call.name, usage)
     labels = [value.value for value in call.args if isinstance(value, Literal)]
+    if plain(dict(call.options).get("missing", Literal(""))) == "level":
+        return _level_of_its_own(call, labels)
     if len(labels) == 1:
         return _number_of_levels(call, labels[0], usage)
+    return _labels(call, labels, usage)
+
+
+def _level_of_its_own(call: Call, labels: list[Plain]) -> Message | None:
+    usage = (
+        f'{call.name}("a", "b", missing=level): a level of its own stands beside levels with names'
+    )
+    for value, label in zip(call.args, labels, strict=True):
+        if not isinstance(label, str):
+            return d.BadLevel(value.span, call.name, usage)
+        if label == MISSING:
+            return d.RepeatedLevel(value.span, label, call.span)
     return _labels(call, labels, usage)
 
 
@@ -230,13 +256,19 @@ def _labels(call: Call, labels: list[Plain], usage: str) -> Message | None:
 
 _Check = Callable[[Call, str], Message | None]
 _Allowed = dict[str, Callable[[Value], bool]]
+_POLICIES = ("drop", "refuse")
+_DROPS: _Allowed = {"missing": _word(*_POLICIES)}
 CHECKS: dict[str, tuple[str, _Allowed, _Check]] = {
-    "binary": ('binary, or binary("no", "yes")', {}, _levels),
-    "categorical": ('categorical(6), or categorical("a", "b", "c")', {}, _levels),
-    "ordinal": ('ordinal("low", "high"), lowest first, or ordinal(5)', {}, _levels),
-    "integer": ("integer", {}, _nothing),
-    "real": ("real", {}, _nothing),
-    "vector": ("vector(16)", {}, _sizes(1, MAX_NUMBERS, "its number of components")),
+    "binary": ('binary, or binary("no", "yes")', _DROPS, _levels),
+    "categorical": (
+        'categorical(6), or categorical("a", "b", "c")',
+        {"missing": _word(*_POLICIES, "level")},
+        _levels,
+    ),
+    "ordinal": ('ordinal("low", "high"), lowest first, or ordinal(5)', _DROPS, _levels),
+    "integer": ("integer", _DROPS, _nothing),
+    "real": ("real", _DROPS, _nothing),
+    "vector": ("vector(16)", _DROPS, _sizes(1, MAX_NUMBERS, "its number of components")),
     "image": (
         "image(28, 28, channels=3)",
         {"channels": _whole(1, 1024)},
@@ -244,7 +276,7 @@ CHECKS: dict[str, tuple[str, _Allowed, _Check]] = {
     ),
     "text": (
         'text(max_tokens=64), or text(max_tokens=64, encoder="folder/of/one")',
-        {"max_tokens": _whole(1, MAX_TOKENS), "encoder": _text},
+        {"max_tokens": _whole(1, MAX_TOKENS), "encoder": _text, **_DROPS},
         _tokens,
     ),
 }

@@ -7,13 +7,15 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from causalc.errors import CausalcError
-from causalc.runtime import tokens
+from causalc.runtime import missing, tokens
+from causalc.runtime.missing import Gaps, Kept
 from causalc.runtime.schema import Kind, Schema, infer, near
 from causalc.runtime.sources import Parts, parts, read
 from causalc.runtime.stored import Spool, Stored, slices
@@ -92,9 +94,10 @@ def load(source: Any, schema: Schema, scratch: Path | None = None) -> Columns:
 
     What was read before is returned as it is. Inferred kinds and the vocabularies of texts are settled
     from the values: read them back from ``Columns.schema``. Texts longer than their kind allows are
-    cut, which a finding says. Files of a table too large for memory are read part by part, and kept in
-    files in ``scratch``. Raises CausalcError for missing columns or values, unknown labels, wrong
-    shapes, non-finite numbers and columns of different lengths, and OSError where the disk is full.
+    cut, and rows without a value dropped where its kind says so; a finding tells of both. Files of a
+    table too large for memory are read part by part, and kept in files in ``scratch``. Raises CausalcError
+    for missing columns or values, unknown labels, wrong shapes, non-finite numbers and columns of
+    different lengths, and OSError where the disk is full.
     """
     if isinstance(source, Columns):
         return source
@@ -119,32 +122,31 @@ def _checked(raw: dict[str, np.ndarray], present: tuple[str, ...], schema: Schem
     for name in schema:
         if not len(raw[name]):
             raise CausalcError(f"Column {name!r} holds no rows.")
-        _refuse_missing(name, raw[name])
+    gaps = Gaps(schema)
+    whole, kept = gaps.settle({name: raw[name] for name in schema})
+    found = tuple(gaps.findings())
     guessed = infer({name: raw[name] for name in schema if schema[name].name == "inferred"})
     settled = Schema({name: guessed.get(name, schema[name]) for name in schema})
-    words = {name: _words(name, raw[name], Counter()) for name in _unlearnt(settled)}
+    words = {name: _words(name, whole[name], kept, Counter()) for name in _unlearnt(settled)}
     settled = _learnt(settled, words)
     seen = {name: _Seen(settled[name]) for name in settled}
-    arrays = {name: seen[name].take(name, raw[name]) for name in settled}
-    return Columns(settled, arrays, tuple(_findings(seen)))
+    arrays = {name: seen[name].take(name, whole[name], kept) for name in settled}
+    return Columns(settled, arrays, (*found, *_findings(seen)))
 
 
 def _streamed(source: Parts, schema: Schema, scratch: Path | None) -> Columns:
     """Check and keep a table part by part; every part holds all columns."""
     _all_there(source.names, source.names, schema)
     settled = _settled(source, schema)
-    seen, first = {name: _Seen(settled[name]) for name in settled}, 0
+    seen, gaps = {name: _Seen(settled[name]) for name in settled}, Gaps(schema)
     with Spool(settled, scratch) as spool:
         for part in source.read(list(schema)):
-            made = {}
-            for name, values in part.items():
-                _refuse_missing(name, values, first)
-                made[name] = seen[name].take(name, values, first)
-            spool.add(made)
-            first += len(made[next(iter(made))])
-        if not first:
+            first = gaps.rows
+            whole, kept = gaps.settle(part)
+            spool.add({v: seen[v].take(v, values, kept, first) for v, values in whole.items()})
+        if not gaps.rows:
             raise CausalcError(f"Column {next(iter(schema))!r} holds no rows.")
-        return Columns(settled, spool.columns(), tuple(_findings(seen)))
+        return Columns(settled, spool.columns(), (*gaps.findings(), *_findings(seen)))
 
 
 def _settled(source: Parts, schema: Schema) -> Schema:
@@ -153,19 +155,20 @@ def _settled(source: Parts, schema: Schema) -> Schema:
     found: dict[str, np.ndarray] = {}
     for part in source.read(unknown) if unknown else ():
         for name, values in part.items():
-            _refuse_missing(name, values)
+            missing.refuse(name, values)
             found[name] = _distinct(values, found.get(name))
         if all(values.dtype.kind in "fb" or values.ndim > 1 for values in found.values()):
             break
     guessed = infer(found)
     settled = Schema({name: guessed.get(name, schema[name]) for name in schema})
     words: dict[str, Counter[str]] = {name: Counter() for name in _unlearnt(settled)}
-    first = 0
-    for part in source.read(list(words)) if words else ():
-        for name, values in part.items():
-            _refuse_missing(name, values, first)
-            _words(name, values, words[name], first)
-        first += len(part[next(iter(words))])
+    read = [name for name in schema if name in words or schema[name].missing == "drop"]
+    gaps = Gaps(schema)
+    for part in source.read(read) if words else ():
+        first = gaps.rows
+        whole, kept = gaps.settle(part)
+        for name in words:
+            _words(name, whole[name], kept, words[name], first)
     return _learnt(settled, words)
 
 
@@ -173,8 +176,11 @@ def _unlearnt(schema: Schema) -> list[str]:
     return [name for name, kind in schema.items() if kind.name == "text" and not kind.levels]
 
 
-def _words(name: str, values: np.ndarray, counts: Counter[str], first: int = 0) -> Counter[str]:
-    return tokens.count_words(_texts(f"Column {name!r}", values, first), counts)
+def _words(
+    name: str, values: np.ndarray, kept: Kept, counts: Counter[str], first: int = 0
+) -> Counter[str]:
+    texts = _texts(f"Column {name!r}", values, first)
+    return tokens.count_words(texts if kept is None else [*compress(texts, kept)], counts)
 
 
 def _learnt(schema: Schema, words: Mapping[str, Counter[str]]) -> Schema:
@@ -229,16 +235,19 @@ class _Seen:
     def __post_init__(self) -> None:
         self.levels = np.zeros(len(self.kind.levels) if self.kind.discrete else 0, bool)
 
-    def take(self, name: str, values: np.ndarray, first: int = 0) -> np.ndarray:
-        """Check the next part, take it into account and return it in canonical form."""
+    def take(self, name: str, values: np.ndarray, kept: Kept, first: int = 0) -> np.ndarray:
+        """Check the next part, take the rows kept of it into account and return them in canonical form."""
+        rows = slice(None) if kept is None else kept
         if self.kind.name == "text":
             texts, most = _texts(f"Column {name!r}", values, first), self.kind.width
             made, lengths = tokens.encode(texts, _levels(self.kind), most)
+            made, lengths = made[rows], lengths[rows]
             self.cut += int((lengths > most).sum())
             self.longest = max(self.longest, int(lengths.max(initial=0)))
         else:
-            made = canonical(name, values, self.kind, first=first)
-        self._add(made)
+            made = canonical(name, values, self.kind, first=first)[rows]
+        if len(made):
+            self._add(made)
         return made
 
     def _add(self, values: np.ndarray) -> None:
@@ -288,24 +297,6 @@ def _twins(seen: Mapping[str, _Seen]) -> Iterator[str]:
                 "check the data, or drop one of them."
             )
         known.setdefault(mark, name)
-
-
-def _missing(values: np.ndarray) -> np.ndarray:
-    if values.dtype.kind == "f":
-        flat = np.isnan(values).reshape(len(values), -1)
-        return np.asarray(flat.any(axis=1))
-    if values.dtype.kind == "O":
-        return np.array([v is None or (isinstance(v, float) and v != v) for v in values], bool)
-    return np.zeros(len(values), bool)
-
-
-def _refuse_missing(name: str, values: np.ndarray, first: int = 0) -> None:
-    missing = _missing(values)
-    if missing.any():
-        raise CausalcError(
-            f"Column {name!r} has {int(missing.sum())} missing values, the first in row "
-            f"{first + int(missing.argmax())} (counted from 0): drop those rows or fill them in."
-        )
 
 
 def canonical(

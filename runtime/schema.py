@@ -14,9 +14,13 @@ from causalc.runtime.tokens import BASE, MOST_TOKENS
 
 Label = str | int | float | bool
 
+MISSING = "missing"  # the level of rows without a value, where that is a level
+POLICIES = ("refuse", "drop", "level")
+
 DISCRETE = ("binary", "categorical", "ordinal")
 SCALAR = ("integer", "real")
 _NAMES = (*DISCRETE, *SCALAR, "vector", "image", "text", "inferred")
+_ALL_THERE = ("image", "inferred")
 _FEW_LEVELS = 20
 _WIDEST_ENCODER = 1 << 16
 _MOST_NUMBERS, _MOST_LEVELS = 1 << 26, 1 << 20  # of a value read back from a file
@@ -45,12 +49,16 @@ class Kind:
     (integer), ``float64`` (real), ``float32`` of shape ``(n, d)`` (vector), ``uint8`` of shape
     ``(n, h, w, channels)`` (image), ``int32`` codes into ``levels`` of shape ``(n, max_tokens)``
     (text; the levels are its vocabulary, learnt when the data are read: see ``tokens``).
+
+    ``missing`` says what becomes of a row without a value: "refuse" the data, "drop" the row, or take
+    "level" MISSING, the last one, for the value.
     """
 
     name: str
     levels: tuple[Label, ...] = ()
     shape: tuple[int, ...] = ()
     encoder: TextEncoder | None = None
+    missing: str = "refuse"
 
     def __post_init__(self) -> None:
         _check(self)
@@ -79,6 +87,8 @@ class Kind:
             value["shape"] = list(self.shape)
         if self.encoder:
             value["encoder"] = [self.encoder.path, self.encoder.digest, self.encoder.width]
+        if self.missing != "refuse":
+            value["missing"] = self.missing
         return value
 
     @staticmethod
@@ -89,7 +99,8 @@ class Kind:
             raise CausalcError(f"Not a kind of variable: {str(value)[:80]}.")
         about = value.get("encoder")
         encoder = TextEncoder(*about) if isinstance(about, list) and len(about) == 3 else None
-        kind = Kind(name, tuple(levels), tuple(shape), encoder)
+        missing = value.get("missing", "refuse")
+        kind = Kind(name, tuple(levels), tuple(shape), encoder, missing)  # type: ignore[arg-type]
         if kind.width > _MOST_NUMBERS or len(levels) > _MOST_LEVELS:
             raise CausalcError(f"{name}: larger than any variable may be.")
         return kind
@@ -114,6 +125,10 @@ def _check(kind: Kind) -> None:
         raise CausalcError(f"{kind.name}: takes {lengths.get(kind.name, 0)} sizes.")
     if kind.discrete and len(kind.levels) < 2:
         raise CausalcError(f"{kind.name}: a discrete variable needs at least two levels.")
+    if kind.missing not in POLICIES or (kind.name in _ALL_THERE and kind.missing != "refuse"):
+        raise CausalcError(f"{kind.name}: missing={str(kind.missing)[:20]!r} is no policy of it.")
+    if kind.missing == "level" and (kind.name != "categorical" or kind.levels[-1:] != (MISSING,)):
+        raise CausalcError(f"{kind.name}: only categorical levels may have one for missing values.")
     if kind.encoder and kind.name != "text":
         raise CausalcError(f"{kind.name}: takes no encoder.")
     if kind.levels and kind.name == "text":
@@ -144,34 +159,42 @@ def _levels(name: str, levels: tuple[Label, ...]) -> tuple[Label, ...]:
     return levels
 
 
-def binary(*levels: Label) -> Kind:
+def binary(*levels: Label, missing: str = "refuse") -> Kind:
     """Two values: 0 and 1 (or False and True), or the two labels given."""
-    return Kind("binary", levels or (0, 1))
+    return Kind("binary", levels or (0, 1), missing=missing)
 
 
-def categorical(*levels: Label) -> Kind:
-    """Unordered values: ``categorical(3)`` is 0, 1, 2; ``categorical("a", "b")`` names them."""
-    return Kind("categorical", _levels("categorical", levels))
+def categorical(*levels: Label, missing: str = "refuse") -> Kind:
+    """Unordered values: ``categorical(3)`` is 0, 1, 2; ``categorical("a", "b")`` names them.
+
+    With ``missing="level"`` rows without a value have one of their own, "missing".
+    """
+    named = _levels("categorical", levels)
+    if missing == "level":
+        if not all(isinstance(level, str) for level in named):
+            raise CausalcError("categorical: missing='level' stands beside levels with names.")
+        named = (*named, MISSING)
+    return Kind("categorical", named, missing=missing)
 
 
-def ordinal(*levels: Label) -> Kind:
+def ordinal(*levels: Label, missing: str = "refuse") -> Kind:
     """Ordered values, lowest first: ``ordinal("low", "high")`` or ``ordinal(5)``."""
-    return Kind("ordinal", _levels("ordinal", levels))
+    return Kind("ordinal", _levels("ordinal", levels), missing=missing)
 
 
-def integer() -> Kind:
+def integer(missing: str = "refuse") -> Kind:
     """Whole numbers without a fixed list of levels (counts, years)."""
-    return Kind("integer")
+    return Kind("integer", missing=missing)
 
 
-def real() -> Kind:
+def real(missing: str = "refuse") -> Kind:
     """Real numbers."""
-    return Kind("real")
+    return Kind("real", missing=missing)
 
 
-def vector(d: int) -> Kind:
-    """Vectors of ``d`` real numbers."""
-    return Kind("vector", shape=(d,))
+def vector(d: int, missing: str = "refuse") -> Kind:
+    """Vectors of ``d`` real numbers; one without one of them is missing."""
+    return Kind("vector", shape=(d,), missing=missing)
 
 
 def image(h: int, w: int, channels: int = 1) -> Kind:
@@ -179,13 +202,14 @@ def image(h: int, w: int, channels: int = 1) -> Kind:
     return Kind("image", shape=(h, w, channels))
 
 
-def text(max_tokens: int = 64, encoder: str = "") -> Kind:
+def text(max_tokens: int = 64, encoder: str = "", missing: str = "refuse") -> Kind:
     """Texts of at most ``max_tokens`` tokens; the vocabulary is learnt from the data.
 
     Longer texts of the data are cut there, which a finding reports. ``encoder`` is a local folder of a text
     encoder (see ``text_encoder``), which then reads the text where it is an input.
     """
-    return Kind("text", shape=(max_tokens,), encoder=TextEncoder(encoder) if encoder else None)
+    reader = TextEncoder(encoder) if encoder else None
+    return Kind("text", shape=(max_tokens,), encoder=reader, missing=missing)
 
 
 def inferred() -> Kind:

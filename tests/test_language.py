@@ -24,6 +24,6 @@ def test_every_example_is_right_and_identifiable(number: int) -> None:
 
 
 def test_there_are_examples_of_every_statement() -> None:
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 7
     for word in ("graph", "var", "data", "model", "train", "query", "estimate", "check", "sample"):
         assert re.search(rf"^{word}\b", "".join(BLOCKS), re.M), word
