@@ -53,13 +53,17 @@ def identify(query: Query | str, graph: Any) -> Estimand:
     return solve(_question(query), _graph(graph), leave_out=True)
 
 
-def _known(names: Iterable[str], graph: Graph, what: str) -> None:
-    from causalc.grammar.diagnostic import suggest
+def _refuse_misspelt(names: Iterable[str], graph: Graph, what: str) -> None:
+    """Names beyond the graph are passed over, as one schema may serve several graphs; not so a misspelt one."""
+    from causalc.grammar.diagnostic import did_you_mean
 
-    for name in names:
-        if name not in graph.index:
-            hint = suggest(str(name), graph.order, f"the graph has {', '.join(graph.order)}")
-            raise CausalcError(f"{what}: `{name}` is not a variable of the graph; {hint}")
+    given = set(names)
+    for name in given - set(graph.nodes):
+        meant = did_you_mean(str(name), graph.order)
+        if meant and meant not in given:
+            raise CausalcError(
+                f"{what}: `{name}` is not a variable of the graph; did you mean `{meant}`?"
+            )
 
 
 def _families(
@@ -77,6 +81,8 @@ def _families(
     for name, family in (models or {}).items():
         if isinstance(family, Spec):
             found[name] = family
+            continue
+        if name not in graph.index:
             continue
         source = Source(f"model {name_text(name)} = {family}", "<models>")
         scope = Scope(source, observed=graph.order)
@@ -127,7 +133,7 @@ def compile(
     """
     estimand = solve(_question(query), _graph(graph))
     for what, named in (("schema", schema), ("models", models)):
-        _known(named or (), estimand.graph, what)
+        _refuse_misspelt(named or (), estimand.graph, what)
     families = _families(models, schema, estimand.graph)
     compiled = compile_estimands(
         {"query": estimand}, estimand.graph, specs(schema), families, strategy

@@ -65,12 +65,20 @@ CASES = {
     ),
     "heun": ("P(V | do(R))", "C -> R; C -> V; R -> V", {"V": few(method="edm")}),
     "picture": ("P(M | do(B))", "D -> B; D -> M; B -> M", {"M": few(backbone="mlp")}),
+    "flow": ("P(R | do(I))", "C -> I; C -> R; I -> R", {"R": spec("flow")}),
+    "autoencoder": (
+        "P(C, V | do(I))",
+        "B -> I; B -> C; I -> C; I -> V; C -> V",
+        {"C": spec("vae"), "V": spec("vae")},
+    ),
+    "adversaries": ("P(V | do(I))", "B -> I; B -> V; I -> V", {"V": spec("gan")}),
     "components": ("P(M | do(V))", "B -> V; B -> M; V -> M", {"M": few()}),
 }
 SLOW = {"components": [pytest.mark.slow]}
 EACH = [pytest.param(c, marks=SLOW.get(c, [])) for c in CASES]
 FILES = [
-    pytest.param(c, marks=[] if c in ("tables", "numbers") else [pytest.mark.slow]) for c in CASES
+    pytest.param(c, marks=[] if c in ("tables", "numbers", "autoencoder") else [pytest.mark.slow])
+    for c in CASES
 ]
 VALUES = {"B": 1, "R": 0.5, "I": 2, "V": np.array([0.5, 1.0], np.float32)}
 

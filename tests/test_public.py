@@ -152,7 +152,7 @@ def test_what_a_user_gives_can_be_wrong_and_that_is_said(name: str) -> None:
         lambda: causalc.identify("P(Y | do(X))", [("X", "Y")]),
         lambda: causalc.identify(42, "X -> Y"),  # type: ignore[arg-type]
         lambda: causalc.identify("P(Y | do(X))", nx.Graph([("X", "Y")])),
-        lambda: causalc.compile("P(Y | do(X))", "X -> Y", schema={"Q": "binary"}),
+        lambda: causalc.compile("P(Y | do(X))", "X -> Y", schema={"y": "binary"}),
         lambda: causalc.compile("P(Y | do(X))", "X -> Y", schema={"X": bool}),
         lambda: causalc.compile("P(Y | do(X))", "X -> Y", models={"Y": "difusion"}),
         lambda: causalc.compile("P(Y | do(X))", "X -> Y", models={"Y": "diffusion(step=3)"}),

@@ -60,7 +60,7 @@ class Flow(nn.Module):
 
     def push(self, noise: torch.Tensor, inputs: Tensors) -> torch.Tensor:
         """Return samples ``(n, d)`` made of standard normals ``(n, d)``."""
-        features = self.features(inputs, len(noise))
+        features = self.features(inputs, noise.shape[0])
         found: torch.Tensor = self.flow(features).transform.inv(noise)
         return found
 
@@ -79,10 +79,19 @@ class FittedFlow:
 
     def sample(self, n: int, inputs: Tensors, noise: Noise) -> dict[str, torch.Tensor]:
         """Push standard normals through the inverse of the flow."""
-        rows = {name: inputs[name] for name, _ in self.shape.inputs}
-        rows[" e"] = torch.from_numpy(noise.normal(self.module.d))
-        drawn = in_batches(lambda b: self.module.push(b[" e"], b), rows, n, device_of(self.module))
-        return part(self.shape, drawn)
+        rows = {name: inputs[name] for name, _ in self.shape.inputs} | self.noise(noise)
+        return part(self.shape, in_batches(self._numbers, rows, n, device_of(self.module)))
+
+    def noise(self, noise: Noise) -> dict[str, torch.Tensor]:
+        """Return ``d`` normals a row."""
+        return {" e": torch.from_numpy(noise.normal(self.module.d))}
+
+    def draw(self, rows: Tensors) -> dict[str, torch.Tensor]:
+        """Draw as ``sample`` does, from encoded inputs and ``noise`` in ``rows``."""
+        return part(self.shape, self._numbers(rows))
+
+    def _numbers(self, rows: Tensors) -> torch.Tensor:
+        return self.module.push(rows[" e"], rows)
 
     def log_prob(self, targets: Tensors, inputs: Tensors) -> torch.Tensor:
         """Return log densities of encoded targets."""

@@ -102,15 +102,21 @@ class FittedAdversaries:
 
     def sample(self, n: int, inputs: Tensors, noise: Noise) -> dict[str, torch.Tensor]:
         """Generate rows from noise."""
-        rows = {name: inputs[name] for name, _ in self.shape.inputs}
-        rows[" e"] = torch.from_numpy(noise.normal(self.module.latent))
+        rows = {name: inputs[name] for name, _ in self.shape.inputs} | self.noise(noise)
+        return part(self.shape, in_batches(self._numbers, rows, n, device_of(self.module)))
 
-        def draw(batch: Tensors) -> torch.Tensor:
-            given = {name: unpack(batch[name]) for name, _ in self.shape.inputs}
-            features = self.module.features(given, len(batch[" e"]))
-            return self.module.generate(batch[" e"], features)
+    def noise(self, noise: Noise) -> dict[str, torch.Tensor]:
+        """Return normals, a row."""
+        return {" e": torch.from_numpy(noise.normal(self.module.latent))}
 
-        return part(self.shape, in_batches(draw, rows, n, device_of(self.module)))
+    def draw(self, rows: Tensors) -> dict[str, torch.Tensor]:
+        """Draw as ``sample`` does, from encoded inputs and ``noise`` in ``rows``."""
+        return part(self.shape, self._numbers(rows))
+
+    def _numbers(self, rows: Tensors) -> torch.Tensor:
+        given = {name: unpack(rows[name]) for name, _ in self.shape.inputs}
+        features = self.module.features(given, rows[" e"].shape[0])
+        return self.module.generate(rows[" e"], features)
 
     def log_prob(self, targets: Tensors, inputs: Tensors) -> torch.Tensor:
         """Raise CausalcError: a generator has no density."""

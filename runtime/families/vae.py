@@ -89,7 +89,7 @@ class Autoencoder(nn.Module):
         self, z: torch.Tensor, noise: torch.Tensor, uniform: torch.Tensor, inputs: Tensors
     ) -> torch.Tensor:
         """Return samples ``(n, d)``; pixels are their means, as noise on them is no part of a picture."""
-        centre, scale = self.decode(z, self.features(inputs, len(z)))
+        centre, scale = self.decode(z, self.features(inputs, z.shape[0]))
         parts, codes = [], 0
         for (_, kind), (start, stop, code) in zip(self.shape.targets, self.slots, strict=True):
             at = slice(start, stop)
@@ -115,17 +115,23 @@ class FittedAutoencoder:
 
     def sample(self, n: int, inputs: Tensors, noise: Noise) -> dict[str, torch.Tensor]:
         """Draw z from its prior, then the targets given z and the inputs."""
-        rows = {name: inputs[name] for name, _ in self.shape.inputs}
+        rows = {name: inputs[name] for name, _ in self.shape.inputs} | self.noise(noise)
+        return part(self.shape, in_batches(self._numbers, rows, n, device_of(self.module)))
+
+    def noise(self, noise: Noise) -> dict[str, torch.Tensor]:
+        """Return normals for z and the targets, and a uniform for each code, a row."""
         codes = max(1, sum(code for _, _, code in self.module.slots))
-        rows[" e"] = torch.from_numpy(noise.normal(self.module.latent + self.module.d))
-        rows[" u"] = torch.from_numpy(noise.uniform(codes))
+        normals = noise.normal(self.module.latent + self.module.d)
+        return {" e": torch.from_numpy(normals), " u": torch.from_numpy(noise.uniform(codes))}
 
-        def draw(batch: Tensors) -> torch.Tensor:
-            z, e = batch[" e"].tensor_split([self.module.latent], dim=1)
-            given = {name: unpack(batch[name]) for name, _ in self.shape.inputs}
-            return self.module.draw(z, e, batch[" u"], given)
+    def draw(self, rows: Tensors) -> dict[str, torch.Tensor]:
+        """Draw as ``sample`` does, from encoded inputs and ``noise`` in ``rows``."""
+        return part(self.shape, self._numbers(rows))
 
-        return part(self.shape, in_batches(draw, rows, n, device_of(self.module)))
+    def _numbers(self, rows: Tensors) -> torch.Tensor:
+        z, e = rows[" e"].tensor_split([self.module.latent], dim=1)
+        given = {name: unpack(rows[name]) for name, _ in self.shape.inputs}
+        return self.module.draw(z, e, rows[" u"], given)
 
     def log_prob(self, targets: Tensors, inputs: Tensors) -> torch.Tensor:
         """Raise CausalcError: an autoencoder bounds its density and cannot give it."""
