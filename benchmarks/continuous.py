@@ -255,15 +255,24 @@ class Trained:
     findings: tuple[str, ...]
 
 
-def train(case: Case, route: str, family: str, data: Columns, kind: Kind, seed: int) -> Trained:
-    """Train one route on ``data``, all columns of one kind."""
+def train(
+    case: Case,
+    route: str,
+    family: str,
+    data: Columns,
+    kind: Kind,
+    seed: int,
+    budget: float | None = None,
+) -> Trained:
+    """Train one route on ``data``, all columns of one kind; ``budget`` is seconds a model."""
     schema = Schema(dict.fromkeys(data, kind))
     with tempfile.TemporaryDirectory() as store:
+        options: dict[str, Any] = {"seed": seed, "store": store, "budget": budget}
         start = time.process_time()
         if route == "compiled":
-            sampler = compiled(case.graph, schema, data, family, {"seed": seed, "store": store})
+            sampler = compiled(case.graph, schema, data, family, options)
         else:
-            run = Run(schema, data, seed=seed, progress=False, store=store)
+            run = Run(schema, data, progress=False, **options)
             sampler = case.routes[route](run, specs.MAKERS[family]())
         took = time.process_time() - start
         stages = [json.loads(p.read_text()) for p in Path(store).rglob("meta.json")]
@@ -284,7 +293,7 @@ def continuous(case_names: list[str], chosen: argparse.Namespace) -> None:
             for family in chosen.families:
                 for seed in chosen.seeds if route in (chosen.routes or [route]) else ():
                     data = case.simulate(np.random.default_rng(seed), chosen.rows)
-                    got = train(case, route, family, data, real(), seed)
+                    got = train(case, route, family, data, real(), seed, chosen.budget)
                     score = np.mean(
                         [
                             w1(got.sampler(x, 10_000, i), truth)
@@ -341,7 +350,7 @@ def discrete(chosen: argparse.Namespace, k: int = 4) -> None:
             for route in ("compiled", *case.routes):
                 if route not in (chosen.routes or [route]):
                     continue
-                got = train(case, route, family, data, categorical(k), seed)
+                got = train(case, route, family, data, categorical(k), seed, chosen.budget)
                 shares = [np.bincount(got.sampler(x, DRAWS, x), minlength=k) for x in range(k)]
                 score = tvd(np.stack(shares) / DRAWS, truth)
                 print(
@@ -364,6 +373,7 @@ def main() -> None:
     parser.add_argument("--routes", nargs="*", help="compiled and those of a case; default all")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--budget", type=float, help="most seconds of training for each model")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     continuous([name for name in chosen.cases if name in CASES], chosen)
