@@ -340,6 +340,8 @@ def _after_keyword(p: Place, keyword: str, example: str) -> Message | None:
         return u.GraphWithoutBraces(p.last.span)
     if keyword == "train":
         return u.SymbolMissing(p.span, "{", p.found, example)
+    if p.here and p.here.kind == "string" and "NAME" in p.expected and keyword != "data":
+        return u.QuotedVariable(p.span, name_text(p.here.text[1:-1]))
     return u.NameMissing(p.last.span, keyword, example)
 
 
