@@ -65,7 +65,14 @@ def refusals(job: Job) -> int:
         return 0
     from causalc.advice import advice
 
+    told: dict[str, str] = {}
     for name, reason in job.refused.items():
+        first = told.setdefault(reason.query, name)
+        if first != name:
+            click.echo(
+                f"{name}: needs {reason.query}, which is not identifiable: see {first}", err=True
+            )
+            continue
         click.echo(f"{name}: {reason}\n{advice(reason, job.diagram(), len(job.refused))}", err=True)
     return 2
 

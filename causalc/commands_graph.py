@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from causalc.commands import diagram_of
 from causalc.each_graph import each_graph
+
+if TYPE_CHECKING:
+    from causalc.compiler.diagram import Diagram
 
 FORMS = [
     "text",
@@ -29,19 +33,27 @@ FORMS = [
 @each_graph
 @click.option("--to", "form", type=click.Choice(FORMS), default="text")
 @click.option("--project", is_flag=True, help="Project named latents out first.")
-def graph(script: Path, form: str, project: bool) -> int:
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write to a file instead.")
+def graph(script: Path, form: str, project: bool, out: Path | None) -> int:
     """Convert a graph file, or the graph of a script, to another format."""
+    text = _written(diagram_of(script), form, project)
+    if out is None:
+        click.echo(text)
+    else:
+        out.write_text(text + "\n", encoding="utf-8")
+        click.echo(f"wrote {out}")
+    return 0
+
+
+def _written(found: Diagram, form: str, project: bool) -> str:
     from causalc.compiler import formats
 
-    found = diagram_of(script)
     if form == "svg":
         from causalc.compiler.drawing import draw
 
-        click.echo(draw(found.projected()))
-        return 0
+        return draw(found.projected())
     if project:
         from causalc.compiler.diagram import Diagram
 
         found = Diagram.of(found.projected())
-    click.echo(formats.write(found, form).rstrip("\n"))
-    return 0
+    return formats.write(found, form).rstrip("\n")

@@ -73,7 +73,8 @@ def _graph_source(place: Path) -> Source:
         return Source.read(place)
     except CausalcError as error:
         reason = str(error).splitlines()[0].partition("error: ")[2]
-        raise CausalcError(f"{place}: the graph file cannot be read ({reason})") from None
+        what = reason.replace("this file", "the graph file")
+        raise CausalcError(f"{place}: {what}") from None
 
 
 def apart(path: Path, graph: str | None) -> Path:

@@ -209,10 +209,22 @@ def _distinct(values: np.ndarray, before: np.ndarray | None) -> np.ndarray:
     return np.unique(whole)[:_ENOUGH]
 
 
+def _example(values: np.ndarray, kind: Kind) -> str:
+    """A declaration with the first values of a column as levels."""
+    seen = sorted({str(v) for v in values[:1000].tolist()})
+    shown = ", ".join(json.dumps(v, ensure_ascii=False) for v in seen[:3])
+    return f"{kind.name}({shown}{', ...' if len(seen) > 3 else ''})"
+
+
 def _all_there(raw: Iterable[str], present: tuple[str, ...], schema: Schema) -> None:
     lacking = [name for name in schema if name not in raw]
     if lacking:
         hints = ", ".join(f"{name!r}{near(name, present)}" for name in lacking)
+        mark = next((m for m in ";\t|" if len(present) == 1 and m in present[0]), None)
+        if mark:
+            raise CausalcError(
+                f"The data have one column, {present[0]!r}: separate columns by commas, not by {mark!r}."
+            )
         raise CausalcError(
             f"The data lack the column{'s' if len(lacking) > 1 else ''} {hints}. "
             f"A variable that is never observed belongs under `latent`."
@@ -395,8 +407,10 @@ def _codes(name: str, array: np.ndarray, kind: Kind, first: int) -> np.ndarray:
         value = array[row].item() if isinstance(array[row], np.generic) else array[row]
         hint = near(value, tuple(map(str, kind.levels))) if isinstance(value, str) else ""
         shown = ", ".join(map(repr, kind.levels[:12])) + (", …" if len(kind.levels) > 12 else "")
+        column = name.startswith("Column") and isinstance(value, str) and not hint
+        named = f" Levels that are words are declared: {_example(array, kind)}." if column else ""
         raise CausalcError(
-            f"{name}, row {first + row}: {value!r} is not one of its levels ({shown}){hint}."
+            f"{name}, row {first + row}: {value!r} is not one of its levels ({shown}){hint}.{named}"
         )
     return codes
 

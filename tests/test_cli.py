@@ -597,3 +597,16 @@ def test_data_that_hold_no_variable_are_a_clear_error(run: Run) -> None:
         done = run("train", "c.causal", "-q", "--data", name)
         assert done.code == 1 and done.err.startswith("error: "), (name, done.err)
         assert "Traceback" not in done.err and "\x1b" not in done.err
+
+
+def test_what_is_refused_twice_is_explained_once(run: Run) -> None:
+    Path("twice.causal").write_text(
+        "graph { A -> B; A <-> B }\nquery q = P(B | do(A))\n"
+        "estimate e = E(B | do(A)) over A = [0, 1]\n"
+    )
+    done = run("check", "twice.causal")
+    assert done.code == 2 and done.err.count("hedge:") == 1
+    assert "e: needs P(B | do(A)), which is not identifiable: see q" in done.err
+    drawn = run("graph", "twice.causal", "--to", "svg", "-o", "drawn.svg")
+    assert drawn.out == "wrote drawn.svg\n"
+    assert Path("drawn.svg").read_text().startswith("<svg")

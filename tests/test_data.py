@@ -273,3 +273,15 @@ def test_tables_that_are_none_yet_say_what_to_do() -> None:
     splits = type("DatasetDict", (), {"with_format": None, "column_names": {"train": ["X"]}})()
     with pytest.raises(CausalcError, match="give one Dataset"):
         load(splits, Schema({"X": binary()}))
+
+
+def test_a_table_with_other_marks_between_columns_and_words_for_levels_say_what_to_do(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("X;Y\n1;0\n0;1\n")
+    with pytest.raises(CausalcError, match="separate columns by commas, not by ';'"):
+        load(path, Schema({"X": binary(), "Y": binary()}))
+    path.write_text("X\nyes\nno\n")
+    with pytest.raises(CausalcError, match=r'are declared: binary\("no", "yes"\)'):
+        load(path, Schema({"X": binary()}))
