@@ -1,10 +1,11 @@
 """A Ray cluster of two nodes on this machine: stages in parallel, a worker killed, and what Ray costs.
 
     python benchmarks/cluster.py --kill              eight stages, a worker killed, the bytes compared
-    python benchmarks/cluster.py --overhead 6000     two stages of that many steps, here and on the cluster
+    python benchmarks/cluster.py --overhead 14000    two stages of that many steps, here and on the cluster
 
-Each node has one core and memory of its own as Ray counts them. Costs are compared in CPU seconds of the
-stages themselves, since those of the wall also tell what else the machine does, and in seconds of the wall.
+Each node has one core and memory of its own as Ray counts them. Costs are compared in CPU seconds, since
+those of the wall also tell what else the machine does: of the stages themselves, and of everything: this
+process and all that it began, Ray's own processes on both nodes among them, from handing over to the last byte.
 """
 
 from __future__ import annotations
@@ -117,19 +118,33 @@ def kill(folder: Path, steps: int) -> bool:
     return same and len(killed) == 1 and most[0] == 2
 
 
+def spent(process: int) -> float:
+    """Return the CPU seconds of a process and all that it began, ended ones included."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        tasks = [*Path(f"/proc/{process}/task").iterdir()]
+        children = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") + sum(map(spent, children))
+
+
 def overhead(folder: Path, steps: int) -> bool:
     """Train two stages here, then on the cluster, each in turn: what handing over and back costs."""
     made, data = program(2, steps), rows(2)
-    times = {}
+    whole = {}
     for name, options in (("in process", {}), ("Ray", {"executor": "ray"})):
-        start = time.monotonic()
+        start, before = time.monotonic(), spent(os.getpid())
         made.fit(data, store=folder / name, progress=False, **options)
-        times[name] = time.monotonic() - start
+        whole[name], wall = spent(os.getpid()) - before, time.monotonic() - start
         print(
-            f"  2 stages of {steps:,} steps, {name}: {cpu(folder / name):.1f} CPU s, {times[name]:.1f} s"
+            f"  2 stages of {steps:,} steps, {name}: {cpu(folder / name):.1f} CPU s in stages, "
+            f"{whole[name]:.1f} in all, {wall:.1f} s waited",
+            flush=True,
         )
     ratio = cpu(folder / "Ray") / cpu(folder / "in process") - 1
     print(f"  CPU seconds of the stages on Ray, over those in process: {ratio:+.1%}")
+    print(f"  of everything, Ray itself included: {whole['Ray'] / whole['in process'] - 1:+.1%}")
     return contents(folder / "in process") == contents(folder / "Ray")
 
 
@@ -144,7 +159,9 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp(prefix="causalc-cluster-"))
+    before = spent(os.getpid())
     two_nodes()
+    print(f"  begun with {spent(os.getpid()) - before:.1f} CPU s")
     try:
         good = not given.kill or kill(folder / "kill", given.steps)
         good = (not given.overhead or overhead(folder / "overhead", given.overhead)) and good
