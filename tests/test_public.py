@@ -214,7 +214,9 @@ def test_type_hints_of_generated_programs_are_resolved() -> None:
     assert "return" in typing.get_type_hints(module["sample"])
 
 
-@pytest.mark.parametrize("name", ["train_on_effects", "use_generated", "export_sampler"])
+@pytest.mark.parametrize(
+    "name", ["train_on_effects", "use_generated", "export_sampler", "keep_sampler"]
+)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_examples_of_embedding(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """4,000 rows, 10,000 draws: the standard deviation of each effect is below 0.02; the truth is 0.24."""
