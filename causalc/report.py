@@ -24,7 +24,7 @@ from causalc.advice import advice
 from causalc.checks import Finding, run_checks
 from causalc.compiler.checked import CheckedCheck
 from causalc.compiler.page import ShownQuery, environment, shown_queries
-from causalc.compiler.plan import Bootstrap, Fit, Observed, Plan
+from causalc.compiler.plan import Bootstrap, Fit, Observed
 from causalc.errors import CausalcError
 from causalc.plan_drawing import draw_plan, headline
 from causalc.runtime import weights as weighting
@@ -136,7 +136,7 @@ def report(trained: Trained, draws: int = 10_000) -> str:
         "refits": any(a.refit_error is not None for a in answers),
         "draws": draws,
         "stages": stages,
-        "plan": Markup(draw_plan(plan, _notes(plan, stages, columns))),
+        "plan": Markup(draw_plan(plan, _notes(trained, stages, columns))),
         "independences": list(
             dict.fromkeys((f.verdict, f.text) for f in findings if f.check == "independences")
         ),
@@ -155,7 +155,9 @@ def report(trained: Trained, draws: int = 10_000) -> str:
 def _stages(trained: Trained) -> Iterator[Stage]:
     """What was fitted, in the order of the plan, as the store has it."""
     plan, store = trained.program.plan, Store(trained.options.get("store"))
-    for number, key in zip(plan.models, trained.sampler.models.stages, strict=True):
+    frozen = _frozen(trained)
+    numbers = [number for number in plan.models if number not in frozen]
+    for number, key in zip(numbers, trained.sampler.models.stages, strict=True):
         folder = store.folder(key)
         op = plan.operations[number]
         assert isinstance(op, Fit)
@@ -183,6 +185,14 @@ def _stages(trained: Trained) -> Iterator[Stage]:
         )
 
 
+def _frozen(trained: Trained) -> list[int]:
+    """The models of somebody else's that serve as they are: no stage of ours."""
+    specs = trained.program.compiled.models
+    return [
+        i for i, s in specs.items() if s.name == "pretrained" and "steps" not in dict(s.options)
+    ]
+
+
 def size_of(count: int) -> str:
     """A number of bytes for people."""
     return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
@@ -196,10 +206,12 @@ def _overlap(propensity: Propensity, name: str) -> Markup:
     return charts.histogram({"weights": logs}, "log10 of the weight; 0 is the mean")
 
 
-def _notes(plan: Plan, stages: Sequence[Stage], columns: Columns) -> dict[int, list[str]]:
+def _notes(trained: Trained, stages: Sequence[Stage], columns: Columns) -> dict[int, list[str]]:
+    plan = trained.program.plan
     notes = {
         s.number: [s.families, f"{s.rows:,} rows, {s.seconds:,.0f} s, {s.size}"] for s in stages
     }
+    notes |= {number: ["pretrained", "taken as it is"] for number in _frozen(trained)}
     for i, op in enumerate(plan.operations):
         if isinstance(op, Observed):
             notes[i] = [f"{columns.rows:,} rows, {len(op.columns)} columns"]

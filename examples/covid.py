@@ -107,7 +107,7 @@ def main() -> None:
     rows = patients(chosen.rows, rng)
     write_rows(rows, films(rows.k, rng), OUT / "films")
     ran = run_script(HERE / "covid.causal", OUT, chosen.seed)
-    console.print(ran)
+    console.print(str(ran))
     trained = ran.trained
 
     k = rng.integers(HAZY, size=6_000)

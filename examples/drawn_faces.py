@@ -73,8 +73,8 @@ def portraits(n: int, rng: np.random.Generator) -> Look:
     """Draw I1."""
     male, young = rng.integers(2, size=n), rng.integers(2, size=n)
     tone = (rng.random(n)[:, None] >= TONE[male, young].cumsum(axis=1)).sum(axis=1)
-    pen, angle = rng.integers(len(PEN), size=n), rng.uniform(-5, 5, n)
-    shift = rng.uniform(-5, 5, (n, 2))
+    pen, angle = rng.integers(len(PEN), size=n), rng.uniform(-3, 3, n)
+    shift = rng.uniform(-2, 2, (n, 2))
     return Look(male, young, tone, np.column_stack([pen, angle, shift]))
 
 

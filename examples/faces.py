@@ -184,7 +184,7 @@ def main() -> None:
     publish_translator(OUT / "translator", chosen.seed)
     console.print(f"The translator is published: {time.monotonic() - start:.0f} s")
     ran = run_script(HERE / "faces.causal", OUT, chosen.seed)
-    console.print(ran)
+    console.print(str(ran))
     trained = ran.trained
 
     found = judges(chosen.seed)

@@ -176,7 +176,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--rows", type=int, default=20_000)
-    options.add_argument("--draws", type=int, default=1000, help="rows for each meaning of R")
+    options.add_argument("--draws", type=int, default=2000, help="rows for each meaning of R")
     chosen = options.parse_args()
     torch.set_num_threads(1)
     start, cpu = time.monotonic(), time.process_time()
@@ -192,7 +192,7 @@ def main() -> None:
     console.print(f"Judge of pictures, on held-out ones: {shares}.")
 
     ran = run_script(HERE / "xray.causal", OUT, chosen.seed)
-    console.print(ran)
+    console.print(str(ran))
     trained = ran.trained
     for line in trained.findings:
         console.print(line, style="dim", markup=False)

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
 import causalc
 from causalc.errors import CausalcError
+from causalc.execute import train
 from causalc.grammar import LanguageError
 from causalc.model_folder import described, digest
+from causalc.report import report
 from causalc.runtime.binding import named
 from causalc.runtime.families.protocol import Shape
 from causalc.runtime.fitted import load_model
@@ -105,6 +109,19 @@ def test_a_pipeline_runs_inside_a_compiled_program(home: Path) -> None:
     assert (pixels(sampler.sample(70, A=0, seed=5)) != made).any()
     saved = causalc.load(sampler.save(home / "saved"))
     assert np.abs(pixels(saved.sample(70, A=1, seed=5)) - made).max() <= 1
+
+
+def test_the_report_says_what_was_not_trained(home: Path) -> None:
+    columns, folder = rows(20), home / "rows"
+    folder.mkdir()
+    for name in ("I1", "I2"):
+        files = [f"{name}{i}.png" for i in range(20)]
+        for file, pixels in zip(files, columns[name], strict=True):
+            Image.fromarray(pixels).save(folder / file)
+        columns[name] = np.array(files)
+    pd.DataFrame(columns).to_csv(folder / "labels.csv", index=False)
+    trained = train(compiled(home), str(folder), str(home / "store"), False, {})
+    assert "taken as it is" in report(trained)
 
 
 @pytest.mark.parametrize("inputs", ["I1", "A", "B"])
