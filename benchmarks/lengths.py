@@ -45,6 +45,7 @@ def row_of(case: Case) -> dict[str, Any]:
     """A query as the adapters read it."""
     graph = case.graph
     return {
+        "name": case.name,
         "nodes": graph.nodes,
         "directed": graph.directed,
         "bidirected": graph.bidirected,
@@ -53,6 +54,7 @@ def row_of(case: Case) -> dict[str, Any]:
         "z": case.z,
         "repeats": 1,
         "shown": True,
+        "after": True,  # ours: the shortest too, which is what `causalc show` prints
     }
 
 
@@ -62,7 +64,7 @@ def answer(session: Session, case: Case, truth: Truth | None) -> tuple[int | Non
         reply = session.ask(row_of(case), LIMIT)
     except Gone as reason:
         return None, str(reason)
-    formula = reply.get("formula")
+    formula = reply.get("shortest formula") or reply.get("formula")
     if formula is None:
         return None, str(reply.get("error") or reply.get("unsupported") or "denied")[:24]
     flaw = "unchecked" if truth is None else truth.flaw(formula)
