@@ -239,7 +239,7 @@ def _alike(case: Case, plain: Case, hedge: Hedge, world: World) -> str | None:
     P(y | do(x), z), as it need not, random mechanisms do.
     """
     gap = 0.0
-    for turn in range(1 + 8 * bool(case.z)):
+    for turn in range(1 + 3 * bool(case.z)):
         two = world.witnesses(plain, hedge, turn)
         if two is None:
             return "its two models do not agree on P(v), or not everywhere above zero"

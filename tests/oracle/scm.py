@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -25,6 +25,10 @@ class Latent:
     name: str
     members: tuple[str, ...]
     prior: Array
+
+
+Factor = tuple[Array, list[int]]
+"""A table, and the label of each of its axes."""
 
 
 @dataclass(frozen=True)
@@ -66,21 +70,19 @@ class Scm:
         """
         label = self._label
         relevant = self.graph.ancestors(axes, cut=cut)
-        operands: list[object] = []
+        factors: list[Factor] = []
         used: set[str] = set()
         for v in self.graph.nodes:
             if v in relevant and v not in cut:
-                operands += [self.tables[v], [label[w] for w in (*self.inputs[v], v)]]
+                factors.append((self.tables[v], [label[w] for w in (*self.inputs[v], v)]))
                 used.update(self.inputs[v])
-        for u in self.latents:
-            if u.name in used:
-                operands += [u.prior, [label[u.name]]]
-        for v in cut:
-            operands += [np.ones(self.levels[v]), [label[v]]]
+        factors += [(u.prior, [label[u.name]]) for u in self.latents if u.name in used]
+        factors += [(np.ones(self.levels[v]), [label[v]]) for v in cut]
         sizes = [*(self.levels[v] for v in relevant), *(len(u.prior) for u in self.latents)]
-        few = prod(sizes) <= 1 << 12  # visiting every cell is then cheaper than looking for a path
-        path = False if few else "greedy"
-        return np.einsum(*operands, [label[v] for v in axes], optimize=path)
+        kept = [label[v] for v in axes]
+        if prod(sizes) > 1 << 12:  # visiting every cell would take longer
+            factors = eliminated(factors, kept)
+        return _product(factors, kept)
 
     def effect_by_enumeration(
         self, y: Sequence[str], x: Sequence[str] = (), z: Sequence[str] = ()
@@ -104,6 +106,29 @@ class Scm:
                 if v not in cut:
                     weight *= float(self.tables[v][tuple(world[w] for w in (*self.inputs[v], v))])
             yield world, weight
+
+
+def eliminated(factors: list[Factor], kept: Sequence[int]) -> list[Factor]:
+    """Sum out all labels but ``kept``, one at a time, that with the smallest table to make first."""
+    size = {axis: n for table, axes in factors for axis, n in zip(axes, table.shape, strict=True)}
+    hidden = set(size).difference(kept)
+    while hidden:
+        scope = {u: set[int]().union(*(axes for _, axes in factors if u in axes)) for u in hidden}
+        u = min(sorted(hidden), key=lambda u: prod(size[axis] for axis in scope[u]))
+        touched = [factor for factor in factors if u in factor[1]]
+        rest = sorted(scope[u] - {u})
+        factors = [factor for factor in factors if u not in factor[1]]
+        factors.append((_product(touched, rest), rest))
+        hidden.remove(u)
+    return factors
+
+
+def _product(factors: Iterable[Factor], kept: list[int]) -> Array:
+    """The product of factors, summed over every label that is not in ``kept``."""
+    operands: list[object] = []
+    for table, axes in factors:
+        operands += [table, axes]
+    return np.einsum(*operands, kept)
 
 
 def conditioned(joint: Array, context: int) -> Array:

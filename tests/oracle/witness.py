@@ -16,8 +16,6 @@ from oracle.admg import Admg, Case
 from oracle.hedge import Hedge
 from oracle.scm import Array, Latent, Scm
 
-TIES = 8
-
 
 def witnesses(case: Case, hedge: Hedge, noise: float = 0.1) -> tuple[Scm, Scm]:
     """Build two models with the same positive P(v) and different P(y | do(x)), by parity.
@@ -35,14 +33,10 @@ def stirred(case: Case, hedge: Hedge, rng: np.random.Generator) -> tuple[Scm, Sc
     A root shows its parity through a random channel, every other vertex has a random mechanism, and every
     bidirected edge a latent of its own beside the coins. What is observed is then the same function, in both
     models, of parities that have the same distribution; and what conditions are told of the roots is mixed
-    with what ties them to y. That moves P(y | do(x), z) also where the roots' bits reach z alone. Of many edges
-    some are drawn, since it takes exponentially long to sum over all latents of a dense graph.
+    with what ties them to y. That moves P(y | do(x), z) also where the roots' bits reach z alone.
     """
     plan = _Parity(case, hedge)
-    edges = case.graph.bidirected
-    if len(edges) > TIES:
-        edges = tuple(edges[i] for i in sorted(rng.choice(len(edges), TIES, replace=False)))
-    ties = tuple(Latent(f"T{i}", e, _channel((), rng)) for i, e in enumerate(edges))
+    ties = tuple(Latent(f"T{i}", e, _channel((), rng)) for i, e in enumerate(case.graph.bidirected))
     shown = {v: _channel(plan.shape(v, ties), rng) for v in case.graph.nodes}
     return plan.stirred(False, ties, shown), plan.stirred(True, ties, shown)
 
