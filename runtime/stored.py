@@ -24,7 +24,7 @@ MANY = 1 << 22  # rows
 SOME = 1 << 18  # rows that stand for many
 PART = 1 << 18  # rows read or drawn at a time
 _RESIDENT = 1 << 24  # bytes of a file mapped before they go back to the system
-_AROUND = 1 << 16  # bytes that reading one row may map
+_AT_ONCE = 256  # rows read one by one before what they mapped goes back
 _TYPES = {
     "integer": np.int64,
     "real": np.float64,
@@ -82,13 +82,13 @@ class Stored:
         return self.shape[0]
 
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
-        at_once = _RESIDENT // _AROUND
-        if not isinstance(rows, slice) and len(rows) > at_once:
-            parts = [self[rows[i : i + at_once]] for i in range(0, len(rows), at_once)]
+        if not isinstance(rows, slice) and len(rows) > _AT_ONCE:
+            parts = [self[rows[i : i + _AT_ONCE]] for i in range(0, len(rows), _AT_ONCE)]
             return np.concatenate(parts)
         found = np.array(self._values[rows], self.dtype)
-        self._mapped += found.nbytes if isinstance(rows, slice) else len(found) * _AROUND
-        if self._mapped >= _RESIDENT:
+        self._mapped += found.nbytes
+        # Reading a row maps pages around it, as many as the system likes: they go back at once.
+        if not isinstance(rows, slice) or self._mapped >= _RESIDENT:
             self._mapped = 0
             self._pages.madvise(mmap.MADV_DONTNEED)
         return found
