@@ -279,6 +279,9 @@ def kills(bench: Bench, count: int, seed: int) -> bool:
         kept += unchanged and not set(again.trained) & set(before)
         resumed += bool(states)
         shutil.rmtree(store)
+        if total % 5 == 0:
+            shown = ", ".join(f"{what} {n}" for what, n in found.items())
+            print(f"… {shown}: same bytes {same}, nothing trained again {kept}", flush=True)
     print(f"kill -9 at random moments of a run of {STAGES} stages ({bench.seconds:.1f} s):")
     print(f"  killed by the signal ({missed} more had ended: not counted)      {total}")
     print(f"  while {', '.join(f'{what} {n}' for what, n in found.items())}")
