@@ -375,16 +375,22 @@ def fmt(script: Path, in_place: bool, only_check: bool) -> int:
     return 0
 
 
+WARMING = ("graph { X -> Y }\nquery q = P(Y | do(X))", "graph { X -> Y }\nquery q = P(Y |")
+
+
 @click.command()
 def lsp() -> int:
     """Serve editors over standard input and output, in the Language Server Protocol."""
     try:
+        from causalc.editing import Reading
         from causalc.language_server import server
     except ModuleNotFoundError as error:
         raise CausalcError(
             f"the language server needs {error.name}: pip install 'causalc[lsp]'"
         ) from None
     made = server()
+    for text in WARMING:  # loads what the first key, right or wrong, would else wait for
+        Reading.of(text).findings()
     gc.freeze()  # what is loaded stays: to look through it again would now and then cost a key 40 ms
     made.start_io()
     return 0

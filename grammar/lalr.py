@@ -94,18 +94,18 @@ def tables() -> Tables:
     )
 
 
-def run(text: str, start: str, builder: object, offset: int = 0) -> Any:
-    """Parse a text from an offset on; what the builder's methods raise passes through.
+def run(text: str, start: str, builder: object, offset: int = 0, stop: int | None = None) -> Any:
+    """Parse a text from an offset on, up to ``stop``; what the builder's methods raise passes through.
 
     Raises ``Stuck``, and ``Endless`` beyond ``MAX_WORDS`` tokens.
     """
     t = tables()
     states, values = [t.starts[start]], list[Any]()
-    end = t.ends[start]
+    end, stop = t.ends[start], len(text) if stop is None else stop
     for _ in range(MAX_WORDS):
-        token = _next(t, text, offset, states[-1])
+        token = _next(t, text, offset, states[-1], stop)
         if token is None:
-            raise Stuck(_skip(t, text, offset), _expected(t, states))
+            raise Stuck(_skip(t, text, offset, stop), _expected(t, states))
         offset = token.end_pos
         while (action := t.states[states[-1]].get(token.type)) is not None and action < 0:
             _reduce(t, t.rules[-1 - action], states, values, builder)
@@ -118,18 +118,18 @@ def run(text: str, start: str, builder: object, offset: int = 0) -> Any:
     raise Endless
 
 
-def _skip(t: Tables, text: str, offset: int) -> int:
-    blank = t.ignored.match(text, offset)
+def _skip(t: Tables, text: str, offset: int, stop: int) -> int:
+    blank = t.ignored.match(text, offset, stop)
     return blank.end() if blank else offset
 
 
-def _next(t: Tables, text: str, offset: int, state: int) -> Token | None:
+def _next(t: Tables, text: str, offset: int, state: int, stop: int) -> Token | None:
     """The token at an offset, among those that the state can use."""
-    offset = _skip(t, text, offset)
-    if offset == len(text):
+    offset = _skip(t, text, offset, stop)
+    if offset == stop:
         return _token("", END, offset)
     for name in t.terminals[state]:
-        found = t.patterns[name].match(text, offset)
+        found = t.patterns[name].match(text, offset, stop)
         if found:
             return _token(found[0], name, offset)
     return None

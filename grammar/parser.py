@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from os import PathLike
@@ -15,6 +16,7 @@ from causalc.grammar import unexpected as u
 from causalc.grammar.build import Builder
 from causalc.grammar.diagnostic import Fault, LanguageError
 from causalc.grammar.lalr import MAX_WORDS, Endless, Stuck, run
+from causalc.grammar.moved import moved
 from causalc.grammar.shape import query
 from causalc.grammar.source import MAX_BYTES, NOWHERE, Source, Span
 from causalc.grammar.tree import (
@@ -71,15 +73,6 @@ def parse(text: str, name: str = "<script>") -> Script:
     return parse_source(Source(text, name))
 
 
-def _shared(one: str, other: str) -> int:
-    """How many characters two texts have in common at the beginning."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
-    return low
-
-
 def parse_file(path: str | PathLike[str]) -> Script:
     """Read a script from a file. Raises ``CausalcError``, ``LanguageError`` among them."""
     return parse_source(Source.read(path))
@@ -88,7 +81,7 @@ def parse_file(path: str | PathLike[str]) -> Script:
 def parse_source(source: Source, before: Script | None = None) -> Script:
     """Read a script. Raises ``LanguageError``.
 
-    Where the text begins like that of ``before``, the statements that it begins with are not read again.
+    The statements of ``before`` that stand unchanged where the text begins and ends are not read again.
     """
     kept, offset = _kept(before, source.text) if before else ((), 0)
 
@@ -97,6 +90,9 @@ def parse_source(source: Source, before: Script | None = None) -> Script:
             raise Fault(u.Empty(NOWHERE, "graph { X -> Y }  query effect = P(Y | do(X))"))
         return tuple(placed(statement, source) for statement in (*kept, *statements))
 
+    with suppress(Stuck, Fault, Endless):  # a wrong text is read as a whole, for its message
+        if before and (rest := _between(before, source, offset)):
+            return Script(finish(rest), comments(source), source)
     return Script(_parse(source, "script", finish, offset), comments(source), source)
 
 
@@ -109,6 +105,34 @@ def _kept(script: Script, text: str) -> tuple[tuple[Statement, ...], int]:
     starts = [s.span.start for s in script.statements]
     count = max(bisect_right(starts, same - LONGEST_KEYWORD - 1) - 1, 0)
     return script.statements[:count], starts[count] if count else 0
+
+
+def _between(script: Script, source: Source, offset: int) -> tuple[Statement, ...]:
+    """The statements from an offset on, of which those that the text shares at its end are only moved.
+
+    None where it shares none. The first that is moved starts a line, so that no string, name or comment can
+    reach into it. What the parser raises of the others passes through.
+    """
+    _refuse_unreadable(source)
+    text, old = source.text, script.source.text if script.source else ""
+    same = _shared(old[::-1], text[::-1], min(len(old), len(text)) - offset)
+    by = len(text) - len(old)
+    for i, statement in enumerate(script.statements):
+        start = statement.span.start
+        line = text.rfind("\n", 0, start + by) + 1
+        if start >= len(old) - same and start + by > offset and not text[line : start + by].strip():
+            middle: tuple[Statement, ...] = run(text, "script", BUILDER, offset, start + by)
+            return (*middle, *moved(script.statements[i:], by))
+    return ()
+
+
+def _shared(one: str, other: str, most: int | None = None) -> int:
+    """How many characters two texts have in common at the beginning."""
+    low, high = 0, min(len(one), len(other)) if most is None else max(most, 0)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
+    return low
 
 
 def parse_tail(source: Source, offset: int) -> tuple[Statement, ...]:
