@@ -20,7 +20,7 @@ def _names(cls: type) -> tuple[str, ...]:
 def moved(node: Node, by: int) -> Node:
     """A copy of a node with all below it; several times as fast as to read the text again."""
     found: object = node
-    cls = type(node)
+    cls: type = type(node)
     if isinstance(node, Span):
         found = Span(node.start + by, node.end + by)
     elif isinstance(node, tuple):
