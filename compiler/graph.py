@@ -135,7 +135,7 @@ class Graph:
         return self._sorted(tuple(keep), smaller.directed, smaller.bidirected)
 
     def marginal(self, keep: int) -> Graph:
-        """The graph of a set of vertices, all others made latent (Verma's latent projection), in the same order."""
+        """The graph of a set ``keep``, all others made latent (Verma's latent projection), in the same order."""
         parents, children, siblings = map(list, (self.parents, self.children, self.siblings))
         left = self.all
         for h in reversed(list(bits(left & ~keep))):  # its children are kept: latent ones are gone
@@ -329,7 +329,10 @@ class Graph:
         return any(children[v] & targets for v in bits(within & ~targets))
 
     def separated(self, a: int, b: int, given: int, cut_into: int = 0, cut_out_of: int = 0) -> bool:
-        """Decide m-separation; arrowheads at ``cut_into`` and arrows out of ``cut_out_of`` are removed first."""
+        """Decide m-separation of ``a`` and ``b`` given ``given``.
+
+        Arrowheads at ``cut_into`` and arrows out of ``cut_out_of`` are removed first.
+        """
         by_tail, by_head = self.reached(a, given, cut_into, cut_out_of, until=b)
         return not (by_tail | by_head) & b
 
