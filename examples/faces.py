@@ -40,7 +40,7 @@ HERE = Path(__file__).parent
 OUT = HERE.parent / "out" / "faces"
 SIGN = np.array([-1, 1])  # codes as CelebA writes them
 SEX, AGE = ("female", "male"), ("old", "young")
-EDITS, STEPS, DRAWS = 3_000, 1_200, 1_000
+EDITS, STEPS, DRAWS = 3_000, 1_200, 1_500
 
 
 def write_people(rows: People, folder: Path) -> None:
