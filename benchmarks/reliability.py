@@ -264,7 +264,7 @@ def kills(bench: Bench, count: int, seed: int) -> bool:
     found = dict.fromkeys((*KINDS, "between"), 0)
     while lacking := [what for what in KINDS if found[what] < -(-count // len(KINDS))]:
         store = bench.folder / f"kill-{total + missed}"
-        at = killed_at(bench, store, lacking[0], rng)
+        at = killed_at(bench, store, min(lacking, key=found.__getitem__), rng)
         if not at:
             missed += 1
             shutil.rmtree(store)
