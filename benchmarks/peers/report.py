@@ -99,7 +99,7 @@ def _preface(rows: Sequence[Row], settings: str) -> str:
     listed = ", ".join(f"{name} {versions[name]}" for name in _present(rows))
     return f"""# The compiler and other tools for identification
 
-Written by `benchmarks/compile.py`; measured in several runs, up to four at a time, each for some of the tools
+Written by `benchmarks/compile.py`; measured in several runs, each for some of the tools
 (`--tools`), together equal to
 
 {settings}
