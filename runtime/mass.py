@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from causalc.runtime.stored import Column, slices
+from causalc.runtime.stored import Column, row_numbers, slices
 
 _BLOCK = 64  # rows
 _PART = _BLOCK << 12
@@ -64,8 +64,7 @@ class Mass:
 
     def _where(self, chosen: Callable[[np.ndarray], np.ndarray]) -> Read:
         def read(at: slice | np.ndarray) -> np.ndarray:
-            rows = np.arange(*at.indices(self._rows)) if isinstance(at, slice) else at
-            return np.asarray(self._read(at) * chosen(rows))
+            return np.asarray(self._read(at) * chosen(row_numbers(at, self._rows)))
 
         return read
 

@@ -22,7 +22,7 @@ from causalc.runtime.families.protocol import Shape, Tensors
 from causalc.runtime.fitting import mass
 from causalc.runtime.mass import Mass
 from causalc.runtime.noise import derive
-from causalc.runtime.stored import Column, Stored, Uniforms, computed, slices, some
+from causalc.runtime.stored import Column, Stored, Uniforms, computed, row_numbers, slices, some
 
 if TYPE_CHECKING:
     from causalc.runtime.propensity import Propensity
@@ -103,7 +103,7 @@ class _Folds:
     def __init__(self, task: Task, rows: int) -> None:
         self._rows, self._task = rows, task
         self._uniform = Uniforms(rows, derive(task.setting.seed, "folds"))
-        weights = mass(task.weights) or Mass(rows, lambda at: np.ones(len(_numbers(at, rows))))
+        weights = mass(task.weights) or Mass(rows, lambda at: np.ones(len(row_numbers(at, rows))))
         self._models = [
             task.train(task.shape, task.rows, weights.among(self._outside(k)), fold_name(k))
             for k in range(FOLDS)
@@ -116,7 +116,7 @@ class _Folds:
         return lambda rows: self._fold(rows) != k
 
     def __call__(self, at: slice | np.ndarray) -> np.ndarray:
-        fold = self._fold(_numbers(at, self._rows))
+        fold = self._fold(row_numbers(at, self._rows))
         rows, _ = _at(self._task.rows, at)
         found: list[np.ndarray] = []
         for k, model in enumerate(self._models):
@@ -125,10 +125,6 @@ class _Folds:
         every = np.concatenate(found)
         every[np.argsort(fold, kind="stable")] = every.copy()
         return every
-
-
-def _numbers(at: slice | np.ndarray, rows: int) -> np.ndarray:
-    return np.arange(*at.indices(rows)) if isinstance(at, slice) else at
 
 
 def _at(rows: Tensors, at: slice | np.ndarray) -> tuple[Tensors, int]:

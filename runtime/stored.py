@@ -145,6 +145,11 @@ def slices(rows: int, part: int | None = None) -> Iterator[slice]:
         yield slice(start, min(start + step, rows))
 
 
+def row_numbers(at: slice | np.ndarray, rows: int) -> np.ndarray:
+    """Return the numbers of the rows at a slice of so many rows; row numbers as they are."""
+    return np.arange(*at.indices(rows)) if isinstance(at, slice) else at
+
+
 def many(rows: int) -> bool:
     """Whether so many rows are to be computed with by parts, wherever they lie."""
     return rows > MANY
@@ -217,6 +222,6 @@ class Uniforms:
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
         if self._all is not None:
             return np.asarray(self._all[rows])
-        index = np.arange(*rows.indices(self._n)) if isinstance(rows, slice) else rows
+        index = row_numbers(rows, self._n)
         bits = _mixed(_mixed(np.asarray(index, np.uint64) << np.uint64(1), self._key), self._key)
         return np.asarray((bits >> np.uint64(11)).astype(np.float64) * 2.0**-53)

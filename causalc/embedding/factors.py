@@ -35,7 +35,7 @@ def factor(model: Any) -> Factor:
 
 
 class Factor(nn.Module):
-    """One model. ``noise`` draws what ``forward`` takes beside the columns."""
+    """One model; each kind has both methods of its own. ``noise`` draws what ``forward`` takes beside the columns."""
 
     targets: tuple[str, ...]
 
