@@ -18,7 +18,7 @@ from causalc.compiler.plan import Plan
 
 WAYS = ("long", "short", "smaller", "order", "common")
 ROUNDS = 4  # of improvement, each of them over all queries
-MOST_PAIRS = 100_000  # of operations, in all plans looked at in one round: larger plans take the usual routes
+MOST_PAIRS = 100_000  # of steps, in all plans looked at in one round: larger plans take the usual routes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,13 +89,19 @@ def _flips(way: Way) -> Iterator[Routes]:
 
 def _improved(way: Way, lower: Lower, ledger: Ledger) -> Iterator[Way]:
     """Cheaper and cheaper ways by the same estimand, while looking costs little: each is lowered anew."""
-    while 0 < len(way.decisions) * len(way.plan.operations) ** 2 <= MOST_PAIRS:
+    while 0 < len(way.decisions) * _steps(way.plan) ** 2 <= MOST_PAIRS:
         others = [_way(way.name, way.estimand, r, lower, ledger) for r in _flips(way)]
         yield from others
         best = min(others, key=lambda other: other.cost)
         if best.cost >= way.cost:
             return
         way = best
+
+
+def _steps(plan: Plan) -> int:
+    """Operations, or values drawn if they are more: lowering a plan takes time for both."""
+    drawn = sum(len(draw.slots) for network in plan.networks for draw in network.draws)
+    return max(len(plan.operations), drawn)
 
 
 def on_common_graph(estimands: Sequence[Estimand]) -> list[Estimand | None]:

@@ -55,7 +55,7 @@ def families(sizes: tuple[int, ...], graphs: int, rng: np.random.Generator) -> I
                 assert _same(case, known[family, size]), f"{family} {size} is not what is stored"
             yield Item("family", family, size, _named(case, f"{family}-{size}"), True)
     for size in sizes:
-        for i in range(graphs if size <= 500 else 1):
+        for i in range(graphs if size <= 1000 else 1):
             case = _named(sparse(size, rng), f"sparse-{size}-{i}")
             yield Item("family", "sparse", size, case, True)
 

@@ -33,7 +33,8 @@ def _grouped(
     assert isinstance(first, Fit | Bootstrap)
     operations.append(Bootstrap(tuple(block), first.data))
     joint = Draw(tuple(block.values()), len(operations) - 1, ())
-    return (joint, *(draw for draw in draws if draw not in members.values()))
+    rows = frozenset(block.values())
+    return (joint, *(draw for draw in draws if draw.slots[0] not in rows))
 
 
 def observed_block(
