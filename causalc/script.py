@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from causalc.compiler.answer import Estimand, Question, solve
 from causalc.compiler.check import check_each
+from causalc.compiler.check_inputs import check_inputs
 from causalc.compiler.check_support import check_support
 from causalc.compiler.checked import CheckedCheck, CheckedData, CheckedSample
 from causalc.compiler.graph import Graph
@@ -205,6 +206,7 @@ def compile_script(
 
             plan = program.compiled.plan
             check_pretrained(script, models, checked.schema, checked.graph, plan, source.parent)
+        check_inputs(script, program.compiled.models, checked.schema, program.compiled.plan)
     return Job(
         source,
         script,

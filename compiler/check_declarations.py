@@ -151,7 +151,7 @@ def _family(statement: ModelStatement, scope: Scope) -> None:
     if call.name == "pretrained":
         _pretrained(statement, scope)
     elif call.args:
-        example = next(iter(family.options)) + "=..."
+        example = next((f"{option}=..." for option in family.options), "")
         scope.say(d.Unnamed(call.args[0].span, call.name, example))
     scope.check_options(f"`{call.name}`", call.options, call.option_spans, family.options)
     kind = scope.kinds.get(name)

@@ -90,6 +90,7 @@ FAMILIES: Mapping[str, Family] = {
     "flow": Family(("integer", "real", "vector"), {**NETWORK, "bins": COUNT}),
     "vae": Family(NOT_TEXT, {**NETWORK, "latent": COUNT}),
     "gan": Family(("image", "integer", "real", "vector"), {**NETWORK, "latent": COUNT}),
+    "rows": Family(None, {}),
     "transformer": Family(
         ("text",),
         {

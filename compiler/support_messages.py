@@ -50,3 +50,12 @@ class NoImage(Message):
     what = "`{query}` has no image to put into a picture"
     help = "end the path in .csv, .parquet or .npz"
     query: str
+
+
+class SeldomRepeats(Message):
+    what = "`{family}` looks up rows with the same inputs, and `{name}` in {factor} is `{kind}`"
+    help = "use a family that learns, such as `softmax` or `diffusion`, or leave the statement out"
+    family: str
+    factor: str
+    name: str
+    kind: str

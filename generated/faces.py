@@ -33,12 +33,7 @@ def train(data: Any, **options: Any) -> runtime.Models:
     )
 
     # P(I1 | Young)
-    I1_given_Young = run.fit(
-        ["I1"],
-        given=["Young"],
-        on=observed,
-        model=runtime.diffusion(steps=1500),
-    )
+    I1_given_Young = run.fit(["I1"], given=["Young"], on=observed, model=runtime.rows())
 
     # I1, Young: real rows, no model
     rows_of_I1_Young = run.bootstrap(["I1", "Young"], on=observed)

@@ -14,8 +14,8 @@ from causalc.runtime.specs import ModelSpec
 
 _ROWS_A_NUMBER = 10  # a table needs this many rows for every number it holds
 _MIXTURE_WIDTH = 8  # wider vectors go to diffusion
-_WRITERS = ("transformer", "pretrained")  # families of texts
-_SAMPLERS = ("diffusion", "vae", "gan")  # families without a density
+_WRITERS = ("transformer", "pretrained", "rows")  # families of texts
+_SAMPLERS = ("diffusion", "vae", "gan", "rows")  # families without a density
 
 Link = tuple[Shape, ModelSpec]
 

@@ -47,6 +47,7 @@ _OPTIONS: dict[str, _Rules] = {
     "flow": {**_NEURAL, "bins": _WHOLE},
     "vae": {**_NEURAL, "latent": _WHOLE},
     "gan": {**_NEURAL, "latent": _WHOLE},
+    "rows": {},
     "pretrained": {
         "folder": _STRING,
         "callable": _STRING,
@@ -188,6 +189,14 @@ def gan(**options: Option) -> ModelSpec:
     return _spec("gan", options)
 
 
+def rows(**options: Option) -> ModelSpec:
+    """Real rows with the same inputs, drawn as they were observed; targets of every kind, discrete inputs.
+
+    Takes no options.
+    """
+    return _spec("rows", options)
+
+
 def transformer(**options: Option) -> ModelSpec:
     """A transformer that writes texts; text targets, any inputs.
 
@@ -219,5 +228,6 @@ MAKERS = {
     "flow": flow,
     "vae": vae,
     "gan": gan,
+    "rows": rows,
     "transformer": transformer,
 }

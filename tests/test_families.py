@@ -175,6 +175,8 @@ ROUND_TRIPS = [
     ("vae", Shape((("y", image(4, 4, channels=3)),), ())),
     ("gan", Shape((("y", real()), ("v", vector(2))), INPUTS)),
     ("gan", Shape((("y", image(4, 4)),), ())),
+    ("rows", Shape((("y", real()), ("k", categorical(4)), ("d", image(2, 2))), INPUTS[:1])),
+    ("rows", Shape((("y", integer()), ("v", vector(2))), ())),
 ]
 DENSE = ("table", "softmax", "mixture", "flow")
 
@@ -182,7 +184,8 @@ DENSE = ("table", "softmax", "mixture", "flow")
 @pytest.mark.parametrize(("name", "shape"), ROUND_TRIPS, ids=lambda v: str(v))
 def test_every_family_survives_its_folder(name: str, shape: Shape, tmp_path: Path) -> None:
     rows = rows_of(shape, 300)
-    spec = specs.ModelSpec(name) if name == "table" else specs.MAKERS[name](steps=4, width=16)
+    counted = name in ("table", "rows")
+    spec = specs.ModelSpec(name) if counted else specs.MAKERS[name](steps=4, width=16)
     fitted = family(name).fit(shape, rows, None, spec, Setting(0, "cpu"), Report())
     fitted.save(tmp_path)
     files = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
@@ -200,7 +203,8 @@ def test_every_family_survives_its_folder(name: str, shape: Shape, tmp_path: Pat
 @pytest.mark.parametrize(("name", "shape"), ROUND_TRIPS, ids=lambda v: str(v))
 def test_noise_makes_batches_irrelevant(name: str, shape: Shape) -> None:
     rows = rows_of(shape, 600)
-    spec = specs.ModelSpec(name) if name == "table" else specs.MAKERS[name](steps=2, width=16)
+    counted = name in ("table", "rows")
+    spec = specs.ModelSpec(name) if counted else specs.MAKERS[name](steps=2, width=16)
     fitted = family(name).fit(shape, rows, None, spec, Setting(0, "cpu"), Report())
     whole = fitted.sample(600, rows, Noise(1, "k", 0, 600))
     for a, b in ((0, 100), (100, 357), (357, 600)):
@@ -409,6 +413,7 @@ def test_mixture_samples_follow_its_own_density(d: int) -> None:
         ("flow", Shape((("y", categorical(2)),), ()), "flow.. models real, integer"),
         ("flow", Shape((("y", vector(99)),), ()), "64 numbers at most"),
         ("gan", Shape((("y", categorical(2)),), ()), "a critic's slope"),
+        ("rows", Shape((("y", real()),), (("b", real()),)), "the same inputs and b is real"),
     ],
 )
 def test_families_refuse_what_they_cannot_model(name: str, shape: Shape, words: str) -> None:
@@ -445,7 +450,8 @@ def test_families_are_chosen_by_kind() -> None:
     assert chosen([real(), four], [], 100, specs.flow()) == ["flow", "softmax"]
     assert chosen([real(), four], [], 100, specs.vae()) == ["vae"]
     assert chosen([real()], [], 100, specs.flow(), density=True) == ["flow"]
-    for sampler_only in (specs.vae(), specs.gan()):
+    assert chosen([real(), image(8, 8)], [four], 100, specs.rows()) == ["rows"]
+    for sampler_only in (specs.vae(), specs.gan(), specs.rows()):
         assert chosen([real()], [], 100, sampler_only, density=True) == ["mixture"]
     with pytest.raises(CausalcError, match="strategy='generate'"):
         chosen([image(8, 8)], [], 100, density=True)

@@ -1,1 +1,1 @@
-"""Model families behind one protocol: table, softmax, mixture, diffusion, flow, vae, gan."""
+"""Model families behind one protocol: table, softmax, mixture, diffusion, flow, vae, gan, transformer, rows."""

@@ -17,6 +17,7 @@ _MODULES = {
     "flow": "causalc.runtime.families.flow",
     "vae": "causalc.runtime.families.vae",
     "gan": "causalc.runtime.families.gan",
+    "rows": "causalc.runtime.families.rows",
 }
 
 
