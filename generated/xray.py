@@ -2,6 +2,7 @@
 Graph: R -> E; R -> A; R -> L; E -> A; E -> L; E -> X; A -> L; A -> X; L -> X; N -> E; N ->
 A; N -> L; R <-> N
 P(N, E, A, L, X | do(R)) = P(N) P(E, A, L | R, N) P(X | E, A, L)
+P(N, E, A, L | do(R)) = P(N) P(E, A, L | R, N)
 P(R | E, A, L) = P(R | E, A, L)
 
 Compiled by causalc 0.1.0. `python PROGRAM DATA` trains and samples; see --help.
@@ -93,6 +94,23 @@ def sample_effect(
     return draw.table({"N": N, "E": E, "A": A, "L": L, "X": X})
 
 
+def sample_findings(
+    models: runtime.Models,
+    n: int,
+    *,
+    R: runtime.Input,
+    **options: Any,
+) -> runtime.Frame:
+    """Draw ``n`` rows from P(N, E, A, L | do(R))."""
+    draw = runtime.sampling(models, n, **options)
+    R_set = draw.input("R", R)
+    (N,) = draw.sample(models["rows_of_N"], {})
+    (E,) = draw.sample(models["E_given_R_N"], {"R": R_set, "N": N})
+    (A,) = draw.sample(models["A_given_R_N_E"], {"R": R_set, "N": N, "E": E})
+    (L,) = draw.sample(models["L_given_R_N_E_A"], {"R": R_set, "N": N, "E": E, "A": A})
+    return draw.table({"N": N, "E": E, "A": A, "L": L})
+
+
 def sample_report(
     models: runtime.Models,
     n: int,
@@ -114,6 +132,7 @@ def sample_report(
 # Every query: its function, and the parameter that sets each of its variables.
 QUERIES: Mapping[str, runtime.Query] = {
     "effect": runtime.Query(sample_effect, {"R": "R"}),
+    "findings": runtime.Query(sample_findings, {"R": "R"}),
     "report": runtime.Query(sample_report, {"E": "E", "A": "A", "L": "L"}),
 }
 
