@@ -258,12 +258,20 @@ class Unnamed(Message):
 # ---- models
 
 
+OTHER_FAMILIES = frozenset(
+    "classifier forest gaussian gbm linear linearregression logistic logisticregression mlp network neural "
+    "normal randomforest regression svm tree xgboost".split()
+)
+
+
 class UnknownFamily(Message):
     what = "`{name}` is not a model family"
     name: str
     known: tuple[str, ...]
 
     def remedy(self) -> str:
+        if self.name.casefold().replace("_", "") in OTHER_FAMILIES:
+            return "write `softmax` for labels, `mixture` for numbers, or leave the statement out"
         return suggest(self.name, self.known, f"the families are {listed(self.known)}")
 
 
