@@ -72,7 +72,8 @@ def run_checks(
     writer.train()  # names models as the program does
     for statement in checks:
         network, given = networks[statement.query], values[statement.query]
-        asked, drawn = _asked(network, plan, writer, sampler, data, given, seed)
+        outcomes = "spread" in statement.checks
+        asked, drawn = _asked(network, plan, writer, sampler, data, given, seed, outcomes)
         for name in statement.checks:
             match name:
                 case "positivity":
@@ -115,8 +116,12 @@ def _asked(
     data: Columns,
     values: Mapping[str, object],
     seed: int,
+    outcomes: bool,
 ) -> tuple[list[_Asked], Arrays]:
-    """Run a network: what each trained conditional of it was asked, and what came out at each slot."""
+    """Run a network: what each trained conditional of it was asked, and what came out at each slot.
+
+    Without ``outcomes`` what no other conditional reads is not drawn: a picture is the dearest part of a query.
+    """
     draw = Draw(sampler.models, DRAWS, seed=derive(seed, "checks"))
     rng = np.random.default_rng([seed, 1])
     slots: dict[str, np.ndarray] = {}
@@ -127,6 +132,7 @@ def _asked(
             else data[name][rng.integers(0, data.rows, DRAWS)]
         )
     found = []
+    read = {slot for step in network.draws for _, slot in step.inputs}
     for step in network.draws:
         inputs = {name: slots[slot] for name, slot in step.inputs}
         op = plan.operations[step.model]
@@ -136,7 +142,8 @@ def _asked(
         model = sampler.models[writer.of(step.model)]
         if isinstance(op, Fit):
             found.append(_Asked(op, model, inputs))
-        slots.update(zip(step.slots, draw.sample(model, inputs), strict=True))
+        if outcomes or not read.isdisjoint(step.slots):
+            slots.update(zip(step.slots, draw.sample(model, inputs), strict=True))
     return found, slots
 
 
