@@ -342,6 +342,7 @@ def model_folders(place: Path) -> list[Path]:
         "R": rng.normal(size=n),
         "I": rng.integers(0, 256, (n, 4, 4, 1), dtype=np.uint8),
         "Y": rng.integers(0, 2, n),
+        "T": np.array([f"{word} lung" for word in rng.choice(["left", "right"], n)], object),
     }
     kinds = {
         "Z": "categorical(3)",
@@ -349,6 +350,7 @@ def model_folders(place: Path) -> list[Path]:
         "R": "real",
         "I": "image(4, 4, channels=1)",
         "Y": "binary",
+        "T": "text(max_tokens=8)",
     }
     few = (("steps", 2), ("width", 8), ("depth", 1))
     made = []
@@ -360,6 +362,8 @@ def model_folders(place: Path) -> list[Path]:
                 "Y": Spec("diffusion", (), few),
                 "I": Spec("diffusion", (), (*few, ("backbone", "mlp"))),
             },
+            {"Y": Spec("vae", (), few), "R": Spec("flow", (), few), "I": Spec("gan", (), few)},
+            {"Y": Spec("rows"), "I": Spec("rows"), "T": Spec("transformer", (), few)},
         )
     ):
         names = sorted({"X", "Z", *models})

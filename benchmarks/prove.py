@@ -121,7 +121,8 @@ class Tally:
 
 def _fault(failure: str) -> str:
     """The kind of a failure, from what ``prove`` says of it."""
-    for start, kind in (("a verdict", 0), ("estimand", 2), ("the hedge", 3)):
+    starts = (("a verdict", 0), ("estimand", 2), ("shortest estimand", 2), ("the hedge", 3))
+    for start, kind in starts:
         if failure.startswith(start) and "raised" not in failure:
             return FAULTS[kind]
     return FAULTS[4 if "raised" in failure else 1]

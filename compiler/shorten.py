@@ -9,6 +9,7 @@ variable may have been of no use from the start: the query is answered as well i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 
@@ -129,8 +130,7 @@ class Shortening:
                 continue
             whole = self.prob(*joined)
             if length(whole) < length(one) + length(other):
-                rest = [f for f in node.factors if f not in (one, other)]
-                return self.builder.product([*rest, whole])
+                return self.builder.product([*_without(node.factors, one, other), whole])
         return None
 
     def sum(self, bound: int, body: Node) -> Node:
@@ -154,10 +154,8 @@ class Shortening:
                 if made is None:
                     continue
                 body = self.builder.product([*(f for f in inner if f not in touched), *made])
-                rest = [f for f in factors if f is not total]
-                return self.builder.product(
-                    [*rest, self.builder.sum(total.bound & ~(1 << v), body)]
-                )
+                left = self.builder.sum(total.bound & ~(1 << v), body)
+                return self.builder.product([*_without(factors, total), left])
         return None
 
     def _vanishing(self, v: int, touched: list[Node]) -> list[Node] | None:
@@ -203,3 +201,11 @@ class Shortening:
         """Whether P(children | given) = P(children | more), ``given`` being part of ``more``."""
         extra = more & ~given
         return not given & ~more and (not extra or self.graph.separated(children, extra, given))
+
+
+def _without(factors: Sequence[Node], *gone: Node) -> list[Node]:
+    """The factors without one of each of these: a factor may be there several times."""
+    left = list(factors)
+    for factor in gone:
+        left.remove(factor)
+    return left

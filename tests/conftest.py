@@ -1,6 +1,14 @@
 """Options of the test run."""
 
+import signal
+
 import pytest
+
+
+def pytest_configure() -> None:
+    """Tests interrupt themselves: a shell that starts them in the background has told them to ignore that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -230,11 +230,14 @@ def test_an_interrupted_run_exits_3_and_goes_on_where_it_was(tmp_path: Path) -> 
     )
     partial = tmp_path / ".causalc" / "partial"
     deadline = time.monotonic() + 120
-    while not list(partial.rglob("*.json")):  # a state: one stage is finished, the next in training
-        assert started.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    started.send_signal(signal.SIGINT)
-    _, err = started.communicate(timeout=60)
+    try:
+        while not list(partial.rglob("*.json")):  # a state: one is finished, the next in training
+            assert started.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        started.send_signal(signal.SIGINT)
+        _, err = started.communicate(timeout=60)
+    finally:
+        started.kill()
     assert started.returncode == 3, err
     assert "stopped at step" in err and "kept, and the state of this one" in err
     assert "finished stages are kept" in err and "Traceback" not in err

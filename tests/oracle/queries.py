@@ -149,6 +149,11 @@ CONDITIONAL = (
     case("A>X X>Y B>Y A-B X>Z B>Z", "Y", "X", "Z A", name="two conditions"),
     case("X>Y Y>C X>C", "Y", "", "C X", name="no intervention"),
     case("X>Y Z-Y X-Z", "Y", "X", "Z", name="confounded condition, not identifiable"),
+    case(
+        "D>C B>E C>A F>A E>A N>F N>C F>C N>E D-A F-D C-B B-F",
+        *("E", "D B F", "A"),
+        name="an estimand with one factor twice",
+    ),
 )
 
 
