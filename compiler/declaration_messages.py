@@ -259,8 +259,11 @@ class Unnamed(Message):
 
 
 OTHER_FAMILIES = frozenset(
-    "classifier forest gaussian gbm linear linearregression logistic logisticregression mlp network neural "
-    "normal randomforest regression svm tree xgboost".split()
+    {
+        *("classifier", "forest", "gaussian", "gbm", "linear", "linearregression", "logistic"),
+        *("logisticregression", "mlp", "network", "neural", "normal", "randomforest"),
+        *("regression", "svm", "tree", "xgboost"),
+    }
 )
 
 
