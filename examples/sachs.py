@@ -24,6 +24,7 @@ from causalc.script import Job, compile_script
 
 HERE = Path(__file__).parent
 OUT = HERE.parent / "out" / "sachs"
+AT_ONCE = 2_000_000  # draws held in memory
 USED = ("PKA", "Mek", "Erk", "Akt")
 
 
@@ -70,8 +71,12 @@ def trained(
     sampler = program.fit(rows, seed=seed, progress=False, store=OUT / "store")
     shares = []
     for i, level in enumerate(("LOW", "AVG", "HIGH")):
-        drawn = sampler.sample(draws, Mek=level, seed=100 * seed + i)["Akt"].to_numpy()
-        shares.append([(drawn == label).mean() for label in ("LOW", "AVG", "HIGH")])
+        count = np.zeros(3)
+        for first in range(0, draws, AT_ONCE):
+            n = min(AT_ONCE, draws - first)
+            drawn = sampler.sample(n, Mek=level, seed=100 * seed + i, first=first)["Akt"].to_numpy()
+            count += [(drawn == label).sum() for label in ("LOW", "AVG", "HIGH")]
+        shares.append(count / draws)
     return np.array(shares)
 
 

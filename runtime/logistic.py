@@ -35,10 +35,11 @@ def finish(
     rows: Tensors,
     weights: torch.Tensor | None,
     held: torch.Tensor,
-) -> torch.Tensor:
+) -> torch.Tensor | None:
     """Fit ``last``, which sees ``hidden`` ``(n, width)``, in place; rows are those of the one target and the inputs.
 
-    Returns honest logits of the held-out rows, float64: those of a layer fitted without them.
+    Returns honest logits of the held-out rows, float64: those of a layer fitted without them. None where every
+    combination of inputs has been given its very shares: no temperature makes these better.
     """
     codes, held = rows[shape.target_names[0]].cpu(), held.cpu()
     mass = torch.ones(len(codes)).double() if weights is None else weights.cpu()
@@ -48,7 +49,7 @@ def finish(
     with torch.no_grad():
         last.weight.copy_(every[:, :-1])
         last.bias.copy_(every[:, -1])
-    return hidden[held].double() @ part[:, :-1].T + part[:, -1]
+    return None if part is None else hidden[held].double() @ part[:, :-1].T + part[:, -1]
 
 
 def standing(
@@ -85,23 +86,24 @@ def layers(
     held: torch.Tensor,
     start: torch.Tensor,
     cells: torch.Tensor | None,
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor | None, torch.Tensor]:
     """Return two layers ``(levels, width + 1)``, bias last: from the rows not held out, and from all.
 
     ``hidden`` ``(n, width)`` is what the layer sees, ``codes`` ``(n,)`` are targets, ``mass`` ``(n,)`` weights,
     ``held`` indices of held-out rows, ``start`` the trained layer. ``cells`` ``(n,)`` numbers the combinations
     of inputs where they repeat. The ridge is the one that predicts the held-out rows best (none of them: both
-    layers are ``start``). Where cells hold rows enough they are matched instead, and none held out is needed.
+    layers are ``start``). Where cells hold rows enough they are matched instead, by all rows: there is no first layer.
     """
     use = torch.ones(len(codes), dtype=torch.bool)
     use[held] = False
     if int(use.sum()) == 0:
         return start, start
-    some, every = (_Sums.of(hidden, codes, m, cells, len(start)) for m in (mass * use, mass))
+    every = _Sums.of(hidden, codes, mass, cells, len(start))
+    told_apart = cells is not None and len(every.counts) <= hidden.shape[1]
+    if told_apart and every.counts.numel() * _ROWS_A_NUMBER <= int(use.sum()):
+        return None, every.match(start)
+    some = _Sums.of(hidden, codes, mass * use, cells, len(start))
     at = _Sums.of(hidden[held], codes[held], mass[held], None, len(start))
-    told_apart = cells is not None and len(some.counts) <= hidden.shape[1]
-    if told_apart and some.counts.numel() * _ROWS_A_NUMBER <= int(use.sum()):
-        return some.match(start), every.match(start)
     best, least, ridge, layer = start, float(at.cross_entropy(start)), math.inf, start
     for tried in _RIDGES:
         layer = some.fit(start, tried, layer)

@@ -457,6 +457,22 @@ def test_families_are_chosen_by_kind() -> None:
         chosen([image(8, 8)], [], 100, density=True)
 
 
+def test_cells_with_rows_enough_keep_their_shares_whatever_a_temperature_would_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(5)
+    a, y = rng.integers(0, 3, 2000), rng.integers(0, 3, 2000)
+    shape = Shape((("y", categorical(3)),), (("a", categorical(3)),))
+    rows = {"a": torch.from_numpy(a), "y": torch.from_numpy(y)}
+    from causalc.runtime.families import softmax as module
+
+    monkeypatch.setattr(module, "temperature", lambda *_: 2.0)
+    found = module.fit(shape, rows, None, specs.softmax(), Setting(0, "cpu"), Report(quiet=True))
+    cells = {"a": torch.arange(3).repeat_interleave(3), "y": torch.arange(3).repeat(3)}
+    shares = [(y[a == i] == j).mean() for i in range(3) for j in range(3)]
+    np.testing.assert_allclose(found.log_prob(cells, cells).exp(), shares, atol=1e-4)
+
+
 def bimodal(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     x = rng.integers(0, 2, n)

@@ -127,6 +127,8 @@ def fit(
     inputs = {name: rows[name] for name, _ in shape.inputs}
     hidden = in_batches(module.hidden, inputs, rows_of(rows), device_of(module))
     logits = finish(module.network.last, hidden, shape, rows, weights, held)
+    if logits is None:
+        return FittedSoftmax(shape, module, size, 1.0)
     mass = None if weights is None else weights.cpu()[held]
     found = temperature(logits, rows[module.target].cpu()[held], mass)
     return FittedSoftmax(shape, module, size, found)
