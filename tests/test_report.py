@@ -27,7 +27,8 @@ from causalc.compiler.graph import Graph, bits
 from causalc.compiler.page import formula, page
 from causalc.compiler.words import averaged, read, words
 from causalc.execute import train
-from causalc.report import alike, report
+from causalc.report import report
+from causalc.report_samples import alike
 from causalc.runtime.data import Columns
 from causalc.runtime.schema import Schema, categorical, real
 from causalc.script import compile_script
