@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from statistics import median
+from statistics import linear_regression, median
 from typing import Any
 
 from peers.tools import OURS, PEERS
@@ -16,6 +16,7 @@ from peers.truth import CHECKED
 
 Row = dict[str, Any]
 NAMES = [OURS.name, *(peer.name for peer in PEERS)]
+LEAST_FITTED = 50  # nodes: below, what every query costs hides the growth
 TITLES = {
     "chain": "chain",
     "skipchain": "skip chain",
@@ -44,6 +45,7 @@ def write(rows: Sequence[Row], folder: Path, settings: str) -> None:
         _growth_of_all(rows),
         _slower(rows),
         _ours(rows),
+        _growth(rows),
     ]
     (folder / "compile.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
@@ -293,6 +295,31 @@ def _ours(rows: Sequence[Row]) -> str:
         "exponent. Where a conditional reads all before it, as in most of these families, the program's text itself is "
         "quadratic in the nodes. Memory is the most that a fresh process had resident, of which some 27 MiB are "
         f"there before the query.\n\n{_table(head, lines)}"
+    )
+
+
+def _growth(rows: Sequence[Row]) -> str:
+    lines = []
+    for family, title in TITLES.items():
+        cells = [title]
+        for stage in ("graph", "verdict", "estimand", "program"):
+            points = []
+            for size in sorted({r["size"] for r in rows if r["family"] == family}):
+                part = _of(rows, OURS.name, family=family, size=size)
+                timed = [r["seconds"][stage] for r in part if stage in r.get("seconds", {})]
+                if timed and size >= LEAST_FITTED:
+                    points.append((math.log(size), math.log(median(timed))))
+            cells.append(
+                f"{linear_regression(*zip(*points, strict=True)).slope:.2f}"
+                if len(points) > 2
+                else ""
+            )
+        lines.append(cells)
+    head = ["family", "graph", "verdict", "estimand", "program"]
+    return (
+        f"## Growth\n\nThe exponent with which the time of each stage grows in the nodes, fitted by least squares to "
+        f"all sizes from {LEAST_FITTED} on; edges are in proportion to nodes in every family. At most 2 is wanted.\n\n"
+        f"{_table(head, lines)}"
     )
 
 
