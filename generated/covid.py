@@ -27,7 +27,12 @@ def train(data: Any, **options: Any) -> runtime.Models:
     rows_of_C = run.bootstrap(["C"], on=observed)
 
     # P(N | C, X)
-    N_given_C_X = run.fit(["N"], given=["C", "X"], on=observed)
+    N_given_C_X = run.fit(
+        ["N"],
+        given=["C", "X"],
+        on=observed,
+        model=runtime.softmax(weight_decay=0.5),
+    )
 
     # P(X | C)
     X_given_C = run.fit(["X"], given=["C"], on=observed, model=runtime.diffusion(steps=1500))

@@ -106,12 +106,12 @@ class Residual(nn.Module):
 
     def forward(self, h: torch.Tensor, embedding: torch.Tensor | None = None) -> torch.Tensor:
         """Map ``(n, width)`` to the same shape."""
-        u = self.norm(h)
+        u, drawing = self.norm(h), not torch.is_grad_enabled()
         if self.modulate is not None and embedding is not None:
             scale, shift = self.modulate(embedding).chunk(2, dim=1)
-            u = u * (1 + scale) + shift
-        out: torch.Tensor = h + self.second(functional.silu(self.first(u)))
-        return out
+            u = torch.addcmul(shift, u, scale + 1)
+        out: torch.Tensor = self.second(functional.silu(self.first(u), inplace=drawing))
+        return out.add_(h) if drawing else h + out
 
 
 class Perceptron(nn.Module):
