@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from causalc.api import compile, identify, load
+    from causalc.api import compile, identify, load, remedies
     from causalc.compiler.graph import Graph
     from causalc.compiler.identify import NotIdentifiable
     from causalc.errors import CausalcError
@@ -28,6 +28,7 @@ _HOME = {
     "load": "api",
     "parse": "grammar",
     "parse_query": "grammar",
+    "remedies": "api",
 }
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "load",
     "parse",
     "parse_query",
+    "remedies",
 ]
 
 

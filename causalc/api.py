@@ -14,6 +14,7 @@ from causalc.errors import CausalcError
 from causalc.program import Program, Sampler
 
 if TYPE_CHECKING:
+    from causalc.compiler.remedies import Remedies
     from causalc.grammar.tree import Query
 
 
@@ -51,6 +52,25 @@ def identify(query: Query | str, graph: Any) -> Estimand:
     Raises ``NotIdentifiable`` (with ``.hedge``), or another ``CausalcError`` where query and graph do not fit.
     """
     return solve(_question(query), _graph(graph), leave_out=True)
+
+
+def remedies(query: Query | str, graph: Any) -> Remedies:
+    """What would make a ``query`` identifiable that is not: it prints as ``causalc show`` prints it.
+
+    ``graph`` is as for ``identify``. Single changes that each suffice are looked for, about half a second long:
+    ``.measure``, ``.rule_out``, ``.experiments``, and queries close by, ``.near``.
+
+    Raises ``CausalcError`` where the query is identifiable, and where query and graph do not fit.
+    """
+    from causalc.advice import advice  # few callers need it
+    from causalc.compiler.identify import NotIdentifiable
+
+    question, under = _question(query), _graph(graph)
+    try:
+        solve(question, under)
+    except NotIdentifiable as reason:
+        return advice(reason, under)
+    raise CausalcError(f"{question.text} is identifiable in this graph: there is nothing to mend.")
 
 
 def _refuse_misspelt(names: Iterable[str], graph: Graph, what: str) -> None:

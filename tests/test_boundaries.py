@@ -137,6 +137,7 @@ def test_public_names_are_pinned() -> None:
         "load",
         "parse",
         "parse_query",
+        "remedies",
     }
     for name in causalc.__all__:
         assert getattr(causalc, name) is not None

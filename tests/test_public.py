@@ -152,6 +152,8 @@ def test_what_a_user_gives_can_be_wrong_and_that_is_said(name: str) -> None:
         lambda: causalc.identify("P(Y | do(X))", [("X", "Y")]),
         lambda: causalc.identify(42, "X -> Y"),  # type: ignore[arg-type]
         lambda: causalc.identify("P(Y | do(X))", nx.Graph([("X", "Y")])),
+        lambda: causalc.remedies("P(Y | do(X))", "X -> Y"),
+        lambda: causalc.remedies("P(Y | do(X))", "X -> Z"),
         lambda: causalc.compile("P(Y | do(X))", "X -> Y", schema={"y": "binary"}),
         lambda: causalc.compile("P(Y | do(X))", "X -> Y", schema={"X": bool}),
         lambda: causalc.compile("P(Y | do(X))", "X -> Y", models={"Y": "difusion"}),
@@ -168,6 +170,12 @@ def test_what_a_user_gives_can_be_wrong_and_that_is_said(name: str) -> None:
 def test_what_is_wrong_raises_what_is_said(wrong: Callable[[], object]) -> None:
     with pytest.raises(causalc.CausalcError):
         wrong()
+
+
+def test_remedies_are_those_that_the_command_prints() -> None:
+    found = causalc.remedies("P(Y | do(X))", "X -> Y; X <-> Y")
+    assert found.measure == found.rule_out == (("X", "Y"),) and found.experiments == ("X",)
+    assert "measure what confounds X and Y" in str(found)
 
 
 def test_a_graph_of_networkx_and_a_family_by_name_will_do() -> None:
