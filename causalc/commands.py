@@ -305,7 +305,7 @@ def _show_alternatives(job: Job, as_json: bool) -> None:
     columns = ("way", "routes", "cost", "models", "heavy", "made", "weighted", "depth")
     found: list[dict[str, object]] = []
     for name, estimand in job.estimands.items():
-        first, *others = alternatives(name, estimand, job.graph, kinds)
+        first, *others = alternatives(name, estimand, job.graph, kinds, job.models)
         if not as_json:
             click.echo(f"{name}: {estimand.question.text}")
             click.echo("  " + "".join(f"{c:>10}" for c in columns) + "  estimand")

@@ -48,7 +48,8 @@ class Job:
     are not to the reason. ``estimands`` has one entry a sampling function: the script's queries, then
     those that only an estimate needs. ``inputs`` maps the variables a query leaves open to what the script
     calls them there: themselves, or their ``$parameter``. ``data`` is the table to train on, ``options``
-    those of ``train { ... }``. ``graph_name`` is the graph's name where the script has several.
+    those of ``train { ... }``. ``graph_name`` is the graph's name where the script has several, ``models`` the
+    families that it names, by variable.
     """
 
     path: Path
@@ -65,6 +66,7 @@ class Job:
     checks: tuple[CheckedCheck, ...]
     inputs: Mapping[str, Mapping[str, str]]
     graph_name: str | None = None
+    models: Mapping[str, Spec] = field(default_factory=dict)
 
     def source(self) -> Any:
         """The data statement as what the runtime reads; paths are relative to the script.
@@ -222,6 +224,7 @@ def compile_script(
         checked.checks,
         {name: inputs_of(query) for name, query in asked.items()},
         graph,
+        models,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from causalc.compiler.answer import Estimand
 from causalc.compiler.choose import on_common_graph, together, ways_of
-from causalc.compiler.cost import Ledger
+from causalc.compiler.cost import DISCRETE, Ledger
 from causalc.compiler.graph import Graph
 from causalc.compiler.lower import Decisions, Lowering, Routes
 from causalc.compiler.passes import PASSES
@@ -103,14 +103,16 @@ def _specs_of(plan: Plan, models: Mapping[str, Spec]) -> dict[int, Spec]:
 
 
 def ledger_of(kinds: Mapping[str, str], models: Mapping[str, Spec]) -> Ledger:
-    """Prices, where a model that is trained already costs nothing wherever it serves."""
-    given = {name: spec for name, spec in models.items() if spec.name == "pretrained"}
+    """Prices, where a model that is trained already, and real rows, cost nothing wherever they serve."""
+    given = {name: spec for name, spec in models.items() if spec.name in ("pretrained", "rows")}
     if not given:
         return Ledger(kinds)
     from causalc.compiler.pretrained import bound  # few scripts need it
 
     def free(plan: Plan, fit: Fit) -> bool:
         spec = given.get(fit.targets[0])
+        if spec is not None and spec.name == "rows":
+            return not fit.propensity and all(kinds.get(name) in DISCRETE for name in fit.inputs)
         return spec is not None and bound(spec, plan, fit) is not None
 
     return Ledger(kinds, free)

@@ -177,6 +177,16 @@ def test_the_alternatives_are_shown_with_prices_and_reasons(tmp_path: Path) -> N
     assert "weights by a density of real" in text and "not taken, it pays" in text
 
 
+def test_what_needs_no_training_costs_nothing_where_alternatives_are_shown(tmp_path: Path) -> None:
+    script = tmp_path / "stratum.causal"
+    script.write_text(
+        "graph { C -> I -> Y }\nvar C, Y : binary\nvar I : image(8, 8)\nmodel I = rows\n"
+        "query effect = P(I, Y | do(C))\n"
+    )
+    (row,) = json.loads(CliRunner().invoke(plan, [str(script), "--alternatives", "--json"]).stdout)
+    assert [one["what"] for one in row["pays"]] == ["P(Y | I)"]
+
+
 # ---- several queries
 
 
