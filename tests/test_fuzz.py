@@ -1,6 +1,6 @@
 """A slice of ``benchmarks/fuzz.py``, and the faults that it found, one test each."""
 
-import importlib.util
+import importlib
 import sys
 import time
 from pathlib import Path
@@ -16,27 +16,29 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
-def fuzz():
-    spec = importlib.util.spec_from_file_location("fuzz", ROOT / "benchmarks" / "fuzz.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fuzz"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["fuzz"]
+def fuzzing():
+    """The package, whose modules are attributes."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        for name in ("texts", "folders", "watch"):
+            importlib.import_module(f"fuzzing.{name}")
+        yield sys.modules["fuzzing"]
+    finally:
+        sys.path.remove(str(ROOT / "benchmarks"))
 
 
-def test_mutated_scripts_and_graphs_are_taken_or_refused(fuzz, tmp_path: Path, capsys) -> None:
-    assert fuzz.texts(1500, 12345, tmp_path) == 0, capsys.readouterr().out
+def test_mutated_scripts_and_graphs_are_taken_or_refused(fuzzing, tmp_path: Path, capsys) -> None:
+    assert fuzzing.texts.texts(1500, 12345, tmp_path) == 0, capsys.readouterr().out
     assert "1,500 scripts and graph texts" in capsys.readouterr().out
 
 
 @pytest.mark.slow
-def test_mutated_model_folders_are_taken_or_refused(fuzz, tmp_path: Path, capsys) -> None:
-    assert fuzz.folders(150, 12345, tmp_path) == 0, capsys.readouterr().out
+def test_mutated_model_folders_are_taken_or_refused(fuzzing, tmp_path: Path, capsys) -> None:
+    assert fuzzing.folders.folders(150, 12345, tmp_path) == 0, capsys.readouterr().out
     assert "150 model folders" in capsys.readouterr().out
 
 
-def test_the_watch_sees_what_it_should(fuzz, tmp_path: Path) -> None:
+def test_the_watch_sees_what_it_should(fuzzing, tmp_path: Path) -> None:
     def write() -> None:
         (tmp_path / "x").write_text("")
 
@@ -44,7 +46,7 @@ def test_the_watch_sees_what_it_should(fuzz, tmp_path: Path) -> None:
         while True:
             pass
 
-    with fuzz.watching(tmp_path / "out") as watch:
+    with fuzzing.watch.watching(tmp_path / "out") as watch:
         for case in (write, loop, lambda: 1 / 0, lambda: Path("/etc/hostname").read_bytes()):
             watch.run(case, CausalcError, lambda path: None)
     kinds = [fault.split()[0] for fault in watch.faults]
@@ -95,8 +97,8 @@ def test_gml_that_networkx_trips_over(text: str) -> None:
         convert.from_gml(text)
 
 
-def test_a_link_in_a_model_folder_is_not_followed(fuzz, tmp_path: Path) -> None:
-    folder = fuzz.model_folders(tmp_path)[0]
+def test_a_link_in_a_model_folder_is_not_followed(fuzzing, tmp_path: Path) -> None:
+    folder = fuzzing.folders.model_folders(tmp_path)[0]
     causalc.load(folder)
     (folder / "query.json").rename(tmp_path / "query.json")
     (folder / "query.json").symlink_to(tmp_path / "query.json")
