@@ -118,8 +118,8 @@ def _bar(p: Place) -> Message | None:
         p.here.text in ("/", ":", "->", "<-", "→", "\\") or (p.here.text == ";" and follows)
     ):
         return WrongSymbol(p.span, p.here.text, "|", example)
-    if p.seen("<", "-") and _touch(*p.before[-2:]):
-        return WrongSymbol(p.before[-2].span | p.last.span, "<-", "|", example)
+    if p.last.text == "<-":  # read as far as "less than minus"
+        return WrongSymbol(p.last.span, "<-", "|", example)
     return None
 
 
