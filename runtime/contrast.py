@@ -21,9 +21,11 @@ from causalc.runtime.families.neural import rows_of
 from causalc.runtime.families.protocol import Tensors, Variables
 from causalc.runtime.network import Features
 from causalc.runtime.outlines import LEADING, Leading, large
+from causalc.runtime.schema import Kind
 
 CODES, LOG_P = " codes", " log_p"  # extra columns of a batch; no variable has such a name
 _SAMPLE = 10_000
+_FAINT = 0.02  # contrast that is none
 _FULL_JITTER = 35.0  # the root of the width from which jitter is as large as the signal
 
 
@@ -32,13 +34,29 @@ def _jitter(width: int) -> float:
     return min(1.0, math.sqrt(width) / _FULL_JITTER)
 
 
+def _pixels(kind: Kind) -> int:
+    """Return the number of pixels of an image, whatever its channels."""
+    return kind.shape[0] * kind.shape[1]
+
+
+def evenly_lit(images: torch.Tensor) -> torch.Tensor:
+    """Return images ``(n, channels, h, w)`` in [-1, 1] in grey, ``(n, h w)``, each of mean 0 and variance 1.
+
+    An image of one shade stays nearly so.
+    """
+    grey = images.mean(dim=1).flatten(1)
+    grey = grey - grey.mean(dim=1, keepdim=True)
+    return grey / (grey.square().mean(dim=1, keepdim=True) + _FAINT**2).sqrt()
+
+
 class Tower(nn.Module):
     """Encoded variables to a vector of ``rank`` numbers, standardised and jittered in training.
 
-    Pixels are centred and divided by one scale for all; large images pass through their leading
-    principal components (``Leading``). Training adds normal noise whose size grows with the root of
-    the number of pixels, so that what many pixels agree on stays legible and what one pixel says
-    cannot be memorised.
+    Pixels are centred and divided by one scale for all. Beside them an image is seen in grey at unit
+    contrast (``evenly_lit``), so that a shape need not be learnt anew for every colour and light.
+    Large images pass through their leading principal components (``Leading``). Training adds normal
+    noise whose size grows with the root of the number of pixels, so that what many pixels agree on
+    stays legible and what one pixel says cannot be memorised.
     """
 
     centre: torch.Tensor
@@ -52,7 +70,8 @@ class Tower(nn.Module):
         self.features, self.dropout = Features(small), dropout
         self.leading = nn.ModuleList(Leading(kind.width) for _, kind in self.large)
         narrow = self.features.width if small or not self.large else 0
-        n = narrow + LEADING * len(self.large)
+        self.lit = tuple(v for v in small if v[1].name == "image")
+        n = narrow + LEADING * len(self.large) + sum(_pixels(kind) for _, kind in self.lit)
         self.narrow = narrow
         for name, value in (("centre", 0.0), ("scale", 1.0), ("jitter", 0.0)):
             self.register_buffer(name, torch.full((n,), value))
@@ -77,11 +96,15 @@ class Tower(nn.Module):
             shrunk = project.standardise(rows[name])  # type: ignore[operator]
             self.jitter[start : start + LEADING] = _jitter(kind.width) * shrunk
             start += LEADING
+        for _, kind in self.lit:
+            self.jitter[start : start + _pixels(kind)] = _jitter(_pixels(kind))
+            start += _pixels(kind)
 
     def _seen(self, rows: Tensors, n: int) -> torch.Tensor:
         parts = [self.features(rows, n)] if self.narrow else []
         for (name, _), project in zip(self.large, self.leading, strict=True):
             parts.append(project(unpack(rows[name]).flatten(1)))
+        parts += [evenly_lit(unpack(rows[name])) for name, _ in self.lit]
         return torch.cat(parts, dim=1)
 
     def forward(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from causalc.runtime.components import components, leading
-from causalc.runtime.contrast import Contrast, Tower
+from causalc.runtime.contrast import Contrast, Tower, evenly_lit
 from causalc.runtime.data import Columns
 from causalc.runtime.encode import fit_encoder
 from causalc.runtime.families.protocol import Setting
@@ -147,6 +147,15 @@ def test_towers_see_large_images_by_their_leading_components() -> None:
     jitter = tower.jitter[-1] / min(1.0, 30 / 35)
     unit = float((pixels - pixels.mean(0)).std())
     assert float(noise.std()) * unit == pytest.approx(float(jitter), rel=0.05)
+
+
+def test_evenly_lit_images_forget_light_and_colour() -> None:
+    shape = torch.rand(5, 1, 4, 4)
+    tint = torch.tensor([1.0, 0.5, 0.1]).view(1, 3, 1, 1)
+    one, other = evenly_lit(2 * shape - 1), evenly_lit(shape * tint - 1)
+    torch.testing.assert_close(one, other, rtol=0, atol=0.05)
+    torch.testing.assert_close(one.square().mean(dim=1), torch.ones(5), rtol=0, atol=0.05)
+    assert evenly_lit(torch.full((2, 3, 4, 4), 0.3)).abs().max() < 1e-4
 
 
 def test_images_without_few_components_stay_pixels() -> None:

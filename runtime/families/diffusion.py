@@ -32,6 +32,7 @@ from causalc.runtime.families.neural import (
     whole,
 )
 from causalc.runtime.families.protocol import Fitted, Setting, Shape, Tensors
+from causalc.runtime.groups import Grouping, number_of_groups
 from causalc.runtime.images import TOWER, ComponentDenoiser, few_codes
 from causalc.runtime.logistic import finish, standing
 from causalc.runtime.noise import Noise, derive
@@ -60,14 +61,16 @@ _FEW = 8  # numbers that a mixture is learned of
 
 
 def denoiser_for(
-    shape: Shape, spec: ModelSpec, found: Components | None = None
+    shape: Shape, spec: ModelSpec, found: Components | None = None, effective: float = 0.0
 ) -> tuple[str, dict[str, Any]]:
-    """Return the class name and configuration of the denoiser for a conditional."""
+    """Return the class name and configuration of the denoiser for a conditional of so many effective rows."""
     if found is not None:
         latent = len(found.scale)
         wide = 256 if latent <= FEW_COMPONENTS else 384
         size = {"width": whole(spec, "width", wide), "depth": whole(spec, "depth", 3)}
         size["tower_width"] = 0 if few_codes(shape.inputs) else TOWER
+        towered = size["tower_width"] > 0 and bool(shape.inputs)
+        size["groups"] = number_of_groups(effective) if towered else 0
         return "ComponentDenoiser", {"shape": shape.to_json(), "latent": latent, **size}
     image = any(kind.name == "image" for _, kind in shape.targets)
     lone = len(shape.targets) == 1 and shape.targets[0][1].discrete
@@ -92,8 +95,15 @@ class Preconditioned(nn.Module):
 
     data: torch.Tensor
 
-    def __init__(self, shape: Shape, network: nn.Module, scale: torch.Tensor) -> None:
+    def __init__(
+        self,
+        shape: Shape,
+        network: nn.Module,
+        scale: torch.Tensor,
+        grouping: Grouping | None = None,
+    ) -> None:
         super().__init__()
+        self.grouping = grouping  # while it trains: which group each target is of
         self.shape, self.slots, self.network = shape, slots_of(shape), network
         self.register_buffer("data", scale)
         image = any(kind.name == "image" for _, kind in shape.targets)
@@ -107,36 +117,44 @@ class Preconditioned(nn.Module):
         x: torch.Tensor,
         sigma: torch.Tensor,
         inputs: Tensors,
+        group: torch.Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.Tensor:
-        """Return the network's output for noisy ``x`` at ``sigma`` ``(n, 1)``."""
+        """Return the network's output for noisy ``x`` at ``sigma`` ``(n, 1)``, of ``group`` ``(n,)`` if told."""
+        network: Any = self.network
         seen = scale_in(x, sigma, self.data)
-        more = (generator,) if self.coded else ()
-        out: torch.Tensor = self.network(seen, level(sigma[:, 0]), inputs, *more)
+        known = network.known(inputs, x.shape[0], group, generator) if self.coded else inputs
+        out: torch.Tensor = network(seen, level(sigma[:, 0]), known)
         return out.float()
 
-    def denoiser(self, inputs: Tensors, n: int) -> Denoise:
+    def denoiser(self, inputs: Tensors, n: int, group: torch.Tensor | None = None) -> Denoise:
         """Return the function of x ``(n, d)`` and a scalar σ that denoises rows with these inputs."""
-        network, data = self.network, self.data
-        if not isinstance(network, ResidualDenoiser):
+        network: Any = self.network
+        data, given = self.data, network
+        if isinstance(network, ResidualDenoiser):
+            known, given = network.known(inputs, n), network.given
+        elif isinstance(network, ComponentDenoiser):
+            known = network.known(inputs, n, group)
+        else:
 
             def each(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
                 levels = sigma.expand(x.shape[0], 1)
                 return denoise(self.raw(x, levels, inputs), x, levels, data, self.slots)
 
             return each
-        known = network.known(inputs, n)
 
         def once(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
             one = sigma.view(1, 1)
-            raw = network.given(scale_in(x, one, data), level(one[0]), known)
+            raw = given(scale_in(x, one, data), level(one[0]), known)
             return denoise(raw.float(), x, one, data, self.slots)
 
         return once
 
     def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
         """Return the denoising loss of each row at a random noise level."""
-        clean = join(self.shape, batch)
+        clean, group = join(self.shape, batch), None
+        if self.grouping is not None:
+            group = self.grouping(batch, len(clean))
         if self.coded:
             clean = self.network.encode(clean)  # type: ignore[operator]
         n, device = len(clean), clean.device
@@ -145,7 +163,8 @@ class Preconditioned(nn.Module):
         uniform = (order + torch.rand(n, generator=generator, device=device)) / n
         sigma = training_sigma(uniform, self.mean, self.spread)[:, None]
         x = clean + sigma * torch.randn(clean.shape, generator=generator, device=device)
-        return losses(self.raw(x, sigma, batch, generator), clean, x, sigma, self.data, self.slots)
+        raw = self.raw(x, sigma, batch, group, generator)
+        return losses(raw, clean, x, sigma, self.data, self.slots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +185,16 @@ class FittedDiffusion:
         return part(self.shape, in_batches(self._numbers, rows, n, device_of(self.module)))
 
     def noise(self, noise: Noise) -> dict[str, torch.Tensor]:
-        """Return what each row starts from: normals, and a uniform for a mixture."""
+        """Return what each row starts from: normals, and a uniform for a mixture or a group."""
         start = {" e": torch.from_numpy(noise.normal(self.module.slots[-1][1]))}
-        if isinstance(self.module.network, MixtureDenoiser):
+        if isinstance(self.module.network, MixtureDenoiser) or self._grouped:
             start[" u"] = torch.from_numpy(noise.uniform())
         return start
+
+    @property
+    def _grouped(self) -> bool:
+        network = self.module.network
+        return isinstance(network, ComponentDenoiser) and network.groups > 0
 
     def draw(self, rows: Tensors) -> dict[str, torch.Tensor]:
         """Draw as ``sample`` does, from encoded inputs and ``noise`` in ``rows``."""
@@ -183,13 +207,13 @@ class FittedDiffusion:
             return self._correct(network, rows[" u"], rows[" e"], given)
         n = rows[" e"].shape[0]
         known = " p" in rows
-        denoised = _of_shares(rows[" p"]) if known else self.module.denoiser(given, n)
-
+        group = network.drawn(rows[" u"], given) if self._grouped else None  # type: ignore[operator]
+        denoised = _of_shares(rows[" p"]) if known else self.module.denoiser(given, n, group)
         found = self._integrate(denoised, rows[" e"], SIGMA_MAX)
         return network.decode(found) if self.module.coded else found  # type: ignore[operator]
 
     def denoise(self, x: torch.Tensor, sigma: torch.Tensor, inputs: Tensors) -> torch.Tensor:
-        """Return E[clean | clean + sigma * noise = x], ``(n, d)``.
+        """Return E[clean | clean + sigma * noise = x], ``(n, d)``, over all groups of an image.
 
         ``x`` ``(n, d)`` are targets laid side by side (see ``join``) or an image's components, ``sigma``
         ``(n,)`` noise levels above 0, ``inputs`` encoded.
@@ -304,21 +328,22 @@ def fit(
 
         return latent.fit(shape, rows, weights, spec, setting, report)
     found = _components(shape, rows, weights, spec)
-    name, config = denoiser_for(shape, spec, found)
+    counted = effective(weights, rows_of(rows))
+    name, config = denoiser_for(shape, spec, found, counted)
     with seeded(derive(setting.seed, "init")):
         network = _class(name)(**config)
-    scale = _scale(shape, rows)
+    scale, grouping = _scale(shape, rows), None
     if found is not None:
-        network.prepare(shape, rows, found, weights, spec, setting, report)
+        grouping = network.prepare(shape, rows, found, weights, spec, setting, report)
         scale = found.scale / found.unit
-    module = Preconditioned(shape, network, scale)
+    module = Preconditioned(shape, network, scale, grouping)
     if isinstance(network, MixtureDenoiser):
         fit_corrected(network, shape, rows, weights, spec, setting, report)
         return FittedDiffusion(
             shape, module.to(setting.device).eval(), name, *_sampling(spec, name)
         )
     image = any(kind.name == "image" for _, kind in shape.targets)
-    few = effective(weights, rows_of(rows)) < 2000
+    few = counted < 2000
     steps = 6000 if image else 1500 if few else 3000
     plan = Plan(steps=steps, lr=1e-3 if image else 5e-3)
     if found is not None:
@@ -328,7 +353,7 @@ def fit(
         plan = Plan(steps=600 if few else 1500, lr=3e-3)
     plan = plan.override(spec)
     outcome = train(module, rows, weights, plan, setting, report)
-    module.eval()
+    module.eval().grouping = None
     if isinstance(network, CodeDenoiser):
         rows, weights, held = standing(rows, weights, outcome.held_out, setting.seed)
         hidden = _hidden(network, shape, rows)
