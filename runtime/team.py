@@ -7,6 +7,7 @@ everywhere. The first process alone claims stages, keeps states and writes.
 
 from __future__ import annotations
 
+import atexit
 import os
 from functools import cache
 from typing import Any
@@ -64,6 +65,8 @@ class _Several(Team):
 
         self._accelerator = Accelerator(cpu=not torch.cuda.is_available())
         self.rank, self.size = self._accelerator.process_index, self._accelerator.num_processes
+        # Threads of the group that still run when the interpreter ends abort the process.
+        atexit.register(self._accelerator.end_training)
 
     def agreed(self, *values: float) -> tuple[float, ...]:
         held = torch.tensor([values], dtype=torch.float64, device=self._accelerator.device)
