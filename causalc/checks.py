@@ -104,8 +104,7 @@ class _Asked:
     inputs: Arrays
 
     def __str__(self) -> str:
-        given = f" | {', '.join(self.op.inputs)}" if self.op.inputs else ""
-        return f"P({', '.join(self.op.targets)}{given})"
+        return str(self.op)
 
 
 def _asked(

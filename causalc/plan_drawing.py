@@ -29,18 +29,13 @@ from causalc.compiler.plan import (
 )
 
 
-def conditional(targets: Sequence[str], inputs: Sequence[str]) -> str:
-    """P(targets | inputs) as text."""
-    return f"P({', '.join(targets)}{' | ' + ', '.join(inputs) if inputs else ''})"
-
-
 def headline(plan: Plan, op: Operation) -> str:
     """What an operation is, in a few words."""
     match op:
         case Observed():
             return "the data"
-        case Fit(targets, inputs, _, propensity):
-            return conditional(targets, inputs) + (" for weights" if propensity else "")
+        case Fit(propensity=propensity):
+            return str(op) + (" for weights" if propensity else "")
         case Bootstrap(columns):
             return f"real rows of {', '.join(columns)}"
         case Follow(policy):

@@ -40,6 +40,5 @@ def _misfits(
             kind = schema.get(name)
             if kind is not None and not kind.discrete:
                 span = statements[fit.targets[0]].family.span
-                factor = f"P({', '.join(fit.targets)} | {', '.join(fit.inputs)})"
-                yield s.SeldomRepeats(span, spec.name, factor, name, str(kind))
+                yield s.SeldomRepeats(span, spec.name, str(fit), name, str(kind))
                 break

@@ -18,9 +18,7 @@ from causalc.compiler.plan import Plan
 
 WAYS = ("long", "short", "smaller", "order", "common")
 ROUNDS = 4  # of improvement, each of them over all queries
-MOST_PAIRS = (
-    100_000  # of steps, in all plans looked at in one round: larger plans take the usual routes
-)
+MOST_PAIRS = 100_000  # of steps, in all plans of one round: larger plans take the usual routes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

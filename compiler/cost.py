@@ -101,5 +101,4 @@ class Ledger:
         if fit.propensity:
             price += sum(WEIGHT.get(kind, 0) for kind in kinds)
             why += [f"weights by a density of {kind}" for kind in kinds if kind in WEIGHT]
-        given_text = f" | {', '.join(fit.inputs)}" if fit.inputs else ""
-        return Item(key, f"P({', '.join(fit.targets)}{given_text})", price, ", ".join(why))
+        return Item(key, str(fit), price, ", ".join(why))

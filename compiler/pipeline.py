@@ -107,13 +107,16 @@ def ledger_of(kinds: Mapping[str, str], models: Mapping[str, Spec]) -> Ledger:
     given = {name: spec for name, spec in models.items() if spec.name in ("pretrained", "rows")}
     if not given:
         return Ledger(kinds)
-    from causalc.compiler.pretrained import bound  # few scripts need it
 
     def free(plan: Plan, fit: Fit) -> bool:
         spec = given.get(fit.targets[0])
-        if spec is not None and spec.name == "rows":
+        if spec is None:
+            return False
+        if spec.name == "rows":
             return not fit.propensity and all(kinds.get(name) in DISCRETE for name in fit.inputs)
-        return spec is not None and bound(spec, plan, fit) is not None
+        from causalc.compiler.pretrained import bound  # few scripts need it
+
+        return bound(spec, plan, fit) is not None
 
     return Ledger(kinds, free)
 

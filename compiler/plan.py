@@ -29,6 +29,10 @@ class Fit:
     data: int
     propensity: bool = False
 
+    def __str__(self) -> str:
+        given = f" | {', '.join(self.inputs)}" if self.inputs else ""
+        return f"P({', '.join(self.targets)}{given})"
+
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
@@ -123,10 +127,6 @@ def _fields(node: object) -> dict[str, object]:
     return {name: plain(getattr(node, name)) for name in node.__dataclass_fields__}  # type: ignore[attr-defined]
 
 
-def _given(targets: tuple[str, ...], inputs: tuple[str, ...]) -> str:
-    return f"P({', '.join(targets)}{' | ' + ', '.join(inputs) if inputs else ''})"
-
-
 def _draw(draw: Draw) -> str:
     fed = ", ".join(v if v == slot else f"{v}={slot}" for v, slot in draw.inputs)
     return f"{', '.join(draw.slots)} ~ %{draw.model}({fed})"
@@ -136,8 +136,8 @@ def _show(op: Operation) -> str:
     match op:
         case Observed(columns):
             return f"observed    {', '.join(columns)}"
-        case Fit(targets, inputs, data, propensity):
-            return f"fit         {_given(targets, inputs)} on %{data}{'  propensity' * propensity}"
+        case Fit(data=data, propensity=propensity):
+            return f"fit         {op} on %{data}{'  propensity' * propensity}"
         case Bootstrap(columns, data):
             return f"bootstrap   {', '.join(columns)} from %{data}"
         case Follow(policy):

@@ -72,8 +72,8 @@ def _problems(
     served = next((fit for fit, reasons in ways if not reasons), None)
     if served is None:
         fit, reasons = min(ways, key=lambda way: len(way[1]))
-        legal = [str_of(f) for f in fits if not any(_reasons(f, f.inputs, plan, None))]
-        yield p.OtherFactor(span, str_of(fit), "; ".join(reasons), ", ".join(legal))
+        legal = [str(f) for f in fits if not any(_reasons(f, f.inputs, plan, None))]
+        yield p.OtherFactor(span, str(fit), "; ".join(reasons), ", ".join(legal))
     elif spec.args and (base / str(spec.args[0])).exists():
         inputs = _names(given or served.inputs)
         yield from _folder_problems(statement, base, served, inputs, schema)
@@ -97,7 +97,7 @@ def _folder_problems(
     slots = [(name, _slot(schema.get(name))) for name in inputs]
     reasons = misfits(model, (target, _slot(schema.get(target))), slots)
     if reasons:
-        yield p.MisfitModel(span, str_of(factor), "; ".join(reasons))
+        yield p.MisfitModel(span, str(factor), "; ".join(reasons))
 
 
 def _slot(kind: Kind | None) -> Slot:
@@ -114,12 +114,6 @@ def _slot(kind: Kind | None) -> Slot:
 def _names(inputs: object) -> tuple[str, ...]:
     assert isinstance(inputs, tuple)
     return tuple(map(str, inputs))
-
-
-def str_of(factor: Fit) -> str:
-    """A factor as it is written."""
-    given = f" | {', '.join(factor.inputs)}" if factor.inputs else ""
-    return f"P({', '.join(factor.targets)}{given})"
 
 
 def _reasons(factor: Fit, inputs: Sequence[str], plan: Plan, graph: Graph | None) -> Iterator[str]:

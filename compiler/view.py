@@ -167,14 +167,13 @@ class Writer:
             case Observed(columns):
                 return _wrapped(f"{name} = run.observed([", _items(columns), "])")
             case Fit(targets, inputs, data, propensity):
-                what = f"P({', '.join(targets)}{' | ' + ', '.join(inputs) if inputs else ''})"
                 parts = [f"{_list(targets)},", f"given={_list(inputs)},", f"on={self.of(data)},"]
                 spec = self.specs.get(number)
                 if spec is not None:
                     parts.append(f"model={spec},")
                 if propensity:
                     parts.append('purpose="propensity",')
-                note = f"# {comment(what)}{self._where(data)}"
+                note = f"# {comment(str(op))}{self._where(data)}"
                 return [note, *_wrapped(f"{name} = run.fit(", parts, ")")]
             case Bootstrap(columns, data):
                 note = f"# {comment(', '.join(columns))}: real rows, no model"
