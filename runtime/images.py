@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from causalc.runtime.components import Components
 from causalc.runtime.contrast import Contrast, Tower
-from causalc.runtime.families.neural import in_batches, rows_of, whole
+from causalc.runtime.families.neural import codes_at, in_batches, rows_of, whole
 from causalc.runtime.families.protocol import Setting, Shape, Tensors, Variables
 from causalc.runtime.groups import Grouping, asked_for, central, nearest
 from causalc.runtime.network import Features, fourier
@@ -157,9 +157,7 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         if self.asked is None or self.tower is None:
             return None
         logits = self.asked(self.tower(inputs, uniform.shape[0]).float())
-        upto = torch.softmax(logits.double(), dim=1).cumsum(dim=1)
-        found: torch.Tensor = (uniform.to(upto)[:, None] >= upto[:, :-1]).sum(dim=1)
-        return found
+        return codes_at(uniform, torch.softmax(logits.double(), dim=1))
 
     def known(
         self,

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
+from causalc.runtime.families.neural import codes_at
+
 Slots = tuple[tuple[int, int, bool], ...]  # (start, stop, whether a one-hot code) in x
 
 _LEAST = 0.125  # of the posterior scale of one unit Gaussian: a mixture may be surer than it should
@@ -61,9 +63,7 @@ class Prior:
 
     def draw(self, uniform: torch.Tensor, noise: torch.Tensor, sigma: float) -> torch.Tensor:
         """Return samples ``(n, d)`` of the mixtures under noise ``sigma``, by uniforms and normals."""
-        cumulative = self.log_weights.double().exp().cumsum(dim=1)
-        cumulative[:, -1] = 1.0
-        k = (uniform.to(cumulative)[:, None] >= cumulative).sum(dim=1)
+        k = codes_at(uniform, self.log_weights.double().exp())
         each = torch.arange(k.shape[0], device=k.device)
         return self.means[each, k] + (self.variances[each, k] + sigma**2).sqrt() * noise
 

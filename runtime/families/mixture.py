@@ -16,6 +16,7 @@ from torch import nn
 
 from causalc.errors import CausalcError
 from causalc.runtime.families.neural import (
+    codes_at,
     device_of,
     in_batches,
     load_state,
@@ -117,8 +118,7 @@ class FittedMixture:
 
     def _numbers(self, rows: Tensors) -> torch.Tensor:
         log_weights, means, factor = self.module.parameters_of(rows)
-        cumulative = log_weights.double().exp().cumsum(dim=1)[:, :-1]
-        k = (rows[" u"].to(cumulative)[:, None] >= cumulative).sum(dim=1)
+        k = codes_at(rows[" u"], log_weights.double().exp())
         each = torch.arange(k.shape[0], device=k.device)
         spread = torch.linalg.solve_triangular(factor[each, k], rows[" e"][:, :, None], upper=False)
         drawn: torch.Tensor = means[each, k] + spread[:, :, 0]

@@ -22,6 +22,12 @@ def whole(spec: ModelSpec, name: str, default: int) -> int:
     return int(spec.get(name, default))  # type: ignore[arg-type]
 
 
+def codes_at(uniform: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """Return the code ``(n,)`` that each of ``uniform`` ``(n,)`` falls on, by its ``shares`` ``(n, levels)``."""
+    upto = shares.cumsum(dim=1)[:, :-1]
+    return (uniform.to(upto)[:, None] >= upto).sum(dim=1)
+
+
 def save_module(folder: Path, module: nn.Module, config: Mapping[str, object]) -> None:
     """Write ``config.json`` and ``model.safetensors``."""
     from safetensors.torch import save_file

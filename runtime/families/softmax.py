@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from causalc.runtime.families.neural import (
+    codes_at,
     device_of,
     in_batches,
     in_distinct_batches,
@@ -86,8 +87,7 @@ class FittedSoftmax:
         return {self.shape.target_names[0]: self._codes(logits, rows[" u"])}
 
     def _codes(self, logits: torch.Tensor, uniform: torch.Tensor) -> torch.Tensor:
-        p = torch.softmax(logits / self.temperature, dim=1).cumsum(dim=1)
-        return (uniform[:, None] >= p[:, :-1]).sum(dim=1)
+        return codes_at(uniform, torch.softmax(logits / self.temperature, dim=1))
 
     def log_prob(self, targets: Tensors, inputs: Tensors) -> torch.Tensor:
         """Return log probabilities of target codes."""
