@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import atexit
 import os
+import time
 from functools import cache
 from typing import Any
 
 import torch
 from torch import nn
+
+_REST = 0.3  # seconds in which the interpreter is free for the threads of a group
 
 
 class Team:
@@ -65,8 +68,14 @@ class _Several(Team):
 
         self._accelerator = Accelerator(cpu=not torch.cuda.is_available())
         self.rank, self.size = self._accelerator.process_index, self._accelerator.num_processes
-        # Threads of the group that still run when the interpreter ends abort the process.
-        atexit.register(self._accelerator.end_training)
+        atexit.register(self._leave)
+
+    def _leave(self) -> None:
+        """Leave the group, and let its threads come to rest: one that asks for the interpreter as that
+        ends aborts the process, and a thread still has to let go of tensors after the last exchange.
+        """
+        self._accelerator.end_training()
+        time.sleep(_REST)
 
     def agreed(self, *values: float) -> tuple[float, ...]:
         held = torch.tensor([values], dtype=torch.float64, device=self._accelerator.device)
