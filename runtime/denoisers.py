@@ -23,12 +23,46 @@ from causalc.runtime.schema import Kind
 
 _PERIODIC_WIDTH = 8
 _LEVELS = 16
+_EMBEDDED = 64  # numbers that a noise level becomes
 _NARROWEST = 5e-3  # standard deviation of a component, on data of unit scale
 
 
 def slot_width(kind: Kind) -> int:
     """Return how many numbers of x a target takes."""
     return len(kind.levels) if kind.discrete else kind.width
+
+
+class Modulated(nn.Module):
+    """A block ``h + W2 silu(W1 norm(h) + given)`` whose norm is scaled and shifted by the noise level.
+
+    What the inputs give is the same at every level, so it is computed once a draw; where all rows are at one
+    level, that scales and shifts at no cost.
+    """
+
+    def __init__(self, width: int, levels: int) -> None:
+        super().__init__()
+        self.level = nn.Linear(levels, 2 * width)
+        self.given = nn.Linear(width, width)
+        self.first = nn.Linear(width, width, bias=False)
+        self.second = nn.Linear(width, width, bias=False)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, h: torch.Tensor, level: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+        """Map ``h`` ``(n, width)`` to the same shape, in place while drawing.
+
+        ``level`` embeds the noise level of each row, or ``(1, levels)`` of all; ``given`` ``(n, width)`` is
+        ``self.given`` of the inputs' embedding.
+        """
+        scale, shift = self.level(level).chunk(2, dim=1)
+        scale = scale + 1
+        if level.shape[0] == 1:
+            u = functional.layer_norm(h, h.shape[1:], scale[0], shift[0])
+        else:
+            u = torch.addcmul(shift, functional.layer_norm(h, h.shape[1:]), scale)
+        seen = torch.addmm(given, u, self.first.weight.T)
+        if torch.is_grad_enabled():
+            return torch.addmm(h, functional.silu(seen), self.second.weight.T)
+        return h.addmm_(functional.silu(seen, inplace=True), self.second.weight.T)
 
 
 class ResidualDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
@@ -43,9 +77,10 @@ class ResidualDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.fine = self.fine and d <= _PERIODIC_WIDTH
         self.features = Features(known.inputs)
         seen = d * (1 + 2 * len(FREQUENCIES)) if self.fine else d
-        self.context = nn.Linear(2 * _LEVELS + self.features.width, width)
+        self.level = nn.Linear(2 * _LEVELS, _EMBEDDED)
+        self.context = nn.Linear(self.features.width, width)
         self.first = nn.Linear(seen + 2 * _LEVELS + self.features.width, width)
-        self.blocks = nn.ModuleList(Residual(width, width) for _ in range(depth))
+        self.blocks = nn.ModuleList(Modulated(width, _EMBEDDED) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.last = nn.Linear(width, d)
         nn.init.zeros_(self.last.weight)
@@ -55,30 +90,29 @@ class ResidualDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """Return raw output ``(n, d)`` for ``x`` ``(n, d)`` and ``level`` ``(n,)``."""
         return self.given(x, level, self.known(inputs, x.shape[0]))
 
-    def known(self, inputs: Tensors, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what the inputs alone add to the context and to the first layer, ``(n, width)``."""
+    def known(self, inputs: Tensors, n: int) -> list[torch.Tensor]:
+        """Return what the inputs alone add to the first layer and to each block, each ``(n, width)``."""
         features, count = self.features(inputs, n), self.features.width
-        context = functional.linear(features, self.context.weight[:, -count:], self.context.bias)
         first = functional.linear(features, self.first.weight[:, -count:], self.first.bias)
-        return context, first
+        context = functional.silu(self.context(features))
+        return [first, *(block.given(context) for block in self.blocks)]  # type: ignore[operator]
 
     def given(
-        self, x: torch.Tensor, level: torch.Tensor, known: tuple[torch.Tensor, torch.Tensor]
+        self, x: torch.Tensor, level: torch.Tensor, known: list[torch.Tensor]
     ) -> torch.Tensor:
         """Return raw output for ``x`` and ``level``, ``(n,)`` or ``(1,)`` for all rows.
 
         ``known`` is computed once however many evaluations follow.
         """
-        waves, (context, first) = fourier(level, _LEVELS), known
+        waves, (first, *added) = fourier(level, _LEVELS), known
         seen = periodic(x) if self.fine else x
-        part = self.context.weight[:, : 2 * _LEVELS]
-        embedding = functional.silu(context + functional.linear(waves, part))
         on_x, on_waves, _ = self.first.weight.split(
             [seen.shape[1], 2 * _LEVELS, self.features.width], dim=1
         )
-        h = functional.linear(seen, on_x) + functional.linear(waves, on_waves) + first
-        for block in self.blocks:
-            h = block(h, embedding)
+        h = torch.addmm(first + functional.linear(waves, on_waves), seen, on_x.T)
+        embedding = functional.silu(self.level(waves))
+        for block, given in zip(self.blocks, added, strict=True):
+            h = block(h, embedding, given)
         raw: torch.Tensor = self.last(functional.silu(self.norm(h)))
         return raw
 

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from scipy import stats
 from torch import nn
 
 from causalc.errors import CausalcError
 from causalc.runtime import sampler, schedule, specs
 from causalc.runtime.choose import links
+from causalc.runtime.denoisers import Modulated
 from causalc.runtime.families.corrected import Correction, borne_out
 from causalc.runtime.families.neural import in_distinct_batches
 from causalc.runtime.families.protocol import Setting, Shape, Tensors
@@ -288,6 +290,24 @@ def test_saved_folders_name_classes_from_closed_lists_only(tmp_path: Path) -> No
         family("os")
 
 
+@pytest.mark.parametrize("renamed", ["last.weights", "other.weight"])
+def test_a_denoiser_is_not_left_as_it_was_begun(renamed: str, tmp_path: Path) -> None:
+    shape = Shape((("y", real()),), ())
+    spec = specs.diffusion(steps=1, width=8)
+    fitted = family("diffusion").fit(
+        shape, rows_of(shape, 50), None, spec, Setting(0, "cpu"), Report()
+    )
+    fitted.save(tmp_path)
+    (path,) = (tmp_path / "denoiser").glob("*.safetensors")
+    weights = load_file(path)
+    weights[renamed] = weights["last.weight"].clone()
+    if renamed.startswith("last"):
+        del weights["last.weight"]
+    save_file(weights, path)
+    with pytest.raises(CausalcError, match="not the weights of MixtureDenoiser"):
+        family("diffusion").load(tmp_path, "cpu")
+
+
 def test_table_is_its_counts_with_back_off() -> None:
     a = torch.tensor([0, 0, 0, 0, 1, 1])
     b = torch.tensor([0, 0, 1, 1, 0, 0])
@@ -512,3 +532,17 @@ def test_trained_on_codes_is_calibrated(name: str) -> None:
         share = np.bincount(drawn[x == level], minlength=4) / (x == level).sum()
         # Counts of 6,700 rows, twice (data and draws), are off by about 0.01 in this distance.
         assert np.abs(share - p[level]).sum() / 2 < 0.04
+
+
+def test_a_block_draws_in_place_what_it_learns_out_of_place() -> None:
+    torch.manual_seed(0)
+    block = Modulated(8, 4)
+    nn.init.normal_(block.second.weight)
+    h, given, level = torch.randn(5, 8), torch.randn(5, 8), torch.randn(1, 4)
+    learnt = block(h, level.expand(5, 4), given)  # a level for each row, gradients wanted
+    assert learnt.requires_grad and not torch.equal(learnt, h)
+    kept, drawn = given.clone(), h.clone()
+    with torch.no_grad():
+        torch.testing.assert_close(block(drawn, level, given), learnt)
+    torch.testing.assert_close(drawn, learnt)  # nothing is allocated for it
+    assert torch.equal(given, kept)  # the next evaluation needs it
