@@ -25,6 +25,8 @@ from causalc.runtime.schema import Kind
 
 CODES, LOG_P = " codes", " log_p"  # extra columns of a batch; no variable has such a name
 _SAMPLE = 10_000
+_FILTERS = 32
+_SIDE = 8  # pixels that filters are worth
 _FAINT = 0.02  # contrast that is none
 _FULL_JITTER = 35.0  # the root of the width from which jitter is as large as the signal
 
@@ -49,11 +51,36 @@ def evenly_lit(images: torch.Tensor) -> torch.Tensor:
     return grey / (grey.square().mean(dim=1, keepdim=True) + _FAINT**2).sqrt()
 
 
+class Strokes(nn.Module):
+    """Grey pixels ``(n, h w)`` to what small filters find in each part of them, ``(n, width)``.
+
+    A stroke is then told wherever it lies; a network of single pixels has to learn it in every place.
+    """
+
+    def __init__(self, kind: Kind) -> None:
+        super().__init__()
+        self.sides = sides = kind.shape[:2]
+        channels, filters = 1, []
+        while min(sides) >= _SIDE:
+            filters.append(nn.Conv2d(channels, _FILTERS, 4, stride=2))
+            channels, sides = _FILTERS, ((sides[0] - 2) // 2, (sides[1] - 2) // 2)
+        self.filters = nn.ModuleList(filters)
+        self.width = channels * sides[0] * sides[1] if filters else 0
+
+    def forward(self, grey: torch.Tensor) -> torch.Tensor:
+        """Return flat maps; each layer of filters halves height and width."""
+        x = grey.reshape(-1, 1, *self.sides)
+        for layer in self.filters:
+            x = functional.silu(layer(x))
+        return x.flatten(1)
+
+
 class Tower(nn.Module):
     """Encoded variables to a vector of ``rank`` numbers, standardised and jittered in training.
 
     Pixels are centred and divided by one scale for all. Beside them an image is seen in grey at unit
-    contrast (``evenly_lit``), so that a shape need not be learnt anew for every colour and light.
+    contrast (``evenly_lit``), so that a shape need not be learnt anew for every colour and light, and
+    through small filters (``Strokes``), so that it need not be for every place.
     Large images pass through their leading principal components (``Leading``). Training adds normal
     noise whose size grows with the root of the number of pixels, so that what many pixels agree on
     stays legible and what one pixel says cannot be memorised.
@@ -75,7 +102,9 @@ class Tower(nn.Module):
         self.narrow = narrow
         for name, value in (("centre", 0.0), ("scale", 1.0), ("jitter", 0.0)):
             self.register_buffer(name, torch.full((n,), value))
-        sizes = (n, width, width, rank)
+        self.strokes = nn.ModuleList(Strokes(kind) for _, kind in self.lit)
+        found = sum(strokes.width for strokes in self.strokes)  # type: ignore[misc]
+        sizes = (n + found, width, width, rank)
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
 
     def standardise(self, rows: Tensors) -> None:
@@ -107,6 +136,15 @@ class Tower(nn.Module):
         parts += [evenly_lit(unpack(rows[name])) for name, _ in self.lit]
         return torch.cat(parts, dim=1)
 
+    def _strokes(self, x: torch.Tensor) -> list[torch.Tensor]:
+        grey = x[:, x.shape[1] - sum(_pixels(kind) for _, kind in self.lit) :]
+        parts = grey.split([_pixels(kind) for _, kind in self.lit], dim=1)
+        return [
+            strokes(part)
+            for strokes, part in zip(self.strokes, parts, strict=True)
+            if strokes.width
+        ]
+
     def forward(
         self, rows: Tensors, n: int, generator: torch.Generator | None = None
     ) -> torch.Tensor:
@@ -115,6 +153,7 @@ class Tower(nn.Module):
         if generator is not None:
             noise = torch.randn(x.shape, generator=generator, device=x.device)
             x = x + self.jitter * noise
+        x = torch.cat([x, *self._strokes(x)], dim=1)
         for layer in self.layers[:-1]:
             x = dropped(functional.silu(layer(x)), self.dropout, generator)
         out: torch.Tensor = self.layers[-1](x)

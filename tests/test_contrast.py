@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from causalc.runtime.components import components, leading
-from causalc.runtime.contrast import Contrast, Tower, evenly_lit
+from causalc.runtime.contrast import Contrast, Strokes, Tower, evenly_lit
 from causalc.runtime.data import Columns
 from causalc.runtime.encode import fit_encoder
 from causalc.runtime.families.protocol import Setting
@@ -192,3 +192,28 @@ def test_components_of_large_images_are_those_of_the_whole_covariance() -> None:
     again = components(rows.reshape(600, 1, 64, 64))
     assert again is not None
     assert (again.basis == found.basis).all()
+
+
+def test_a_stroke_is_found_wherever_it_lies() -> None:
+    torch.manual_seed(0)
+    strokes = Strokes(image(12, 16))
+    grey = torch.zeros(1, 12, 16)
+    grey[:, 4:8, 4:8] = torch.randn(4, 4)
+    moved = torch.roll(grey, (2, 4), dims=(1, 2))
+    here, there = (strokes.filters[0](x[:, None]) for x in (grey, moved))
+    torch.testing.assert_close(there[:, :, 1:, 2:], here[:, :, :-1, :-2])
+    assert not torch.allclose(there, here)
+
+
+@pytest.mark.parametrize(
+    ("sides", "layers"), [((7, 20), 0), ((8, 8), 1), ((9, 11), 1), ((22, 23), 2)]
+)
+def test_filters_are_for_pictures_of_any_sides_that_are_long_enough(
+    sides: tuple[int, int], layers: int
+) -> None:
+    strokes = Strokes(image(*sides))
+    assert len(strokes.filters) == layers
+    if layers:
+        found = strokes(torch.zeros(3, sides[0] * sides[1]))
+        assert found.shape == (3, strokes.width)
+    assert (strokes.width > 0) == (layers > 0)
