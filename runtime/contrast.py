@@ -68,7 +68,9 @@ class Strokes(nn.Module):
         self.width = channels * sides[0] * sides[1] if filters else 0
 
     def forward(self, grey: torch.Tensor) -> torch.Tensor:
-        """Return flat maps; each layer of filters halves height and width."""
+        """Return flat maps, none of a small image; each layer of filters halves height and width."""
+        if not self.filters:
+            return grey[:, :0]
         x = grey.reshape(-1, 1, *self.sides)
         for layer in self.filters:
             x = functional.silu(layer(x))
@@ -137,13 +139,12 @@ class Tower(nn.Module):
         return torch.cat(parts, dim=1)
 
     def _strokes(self, x: torch.Tensor) -> list[torch.Tensor]:
-        grey = x[:, x.shape[1] - sum(_pixels(kind) for _, kind in self.lit) :]
-        parts = grey.split([_pixels(kind) for _, kind in self.lit], dim=1)
-        return [
-            strokes(part)
-            for strokes, part in zip(self.strokes, parts, strict=True)
-            if strokes.width
-        ]
+        found, stop = [], x.shape[1]
+        for (_, kind), strokes in zip(reversed(self.lit), reversed(self.strokes), strict=True):
+            start = stop - _pixels(kind)
+            found.append(strokes(x[:, start:stop]))
+            stop = start
+        return found
 
     def forward(
         self, rows: Tensors, n: int, generator: torch.Generator | None = None

@@ -62,7 +62,7 @@ class Modulated(nn.Module):
         seen = torch.addmm(given, u, self.first.weight.T)
         if torch.is_grad_enabled():
             return torch.addmm(h, functional.silu(seen), self.second.weight.T)
-        return h.addmm_(functional.silu(seen, inplace=True), self.second.weight.T)
+        return torch.addmm(h, functional.silu(seen, inplace=True), self.second.weight.T, out=h)
 
 
 class ResidualDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
