@@ -1,7 +1,7 @@
 """A Ray cluster of two nodes on this machine: stages in parallel, a worker killed, and what Ray costs.
 
     python benchmarks/cluster.py --kill              eight stages, a worker killed, the bytes compared
-    python benchmarks/cluster.py --overhead 21000    a stage of that many steps, here and on the cluster at once
+    python benchmarks/cluster.py --overhead 16000    a stage of that many steps, here and on the cluster at once
 
 Each node has one core and memory of its own as Ray counts them. What is waited runs from handing over to the last
 byte.
