@@ -11,7 +11,7 @@ from scipy import stats
 from torch import nn
 
 from causalc.errors import CausalcError
-from causalc.runtime import sampler, schedule, specs
+from causalc.runtime import bounds, sampler, schedule, specs
 from causalc.runtime.choose import links
 from causalc.runtime.denoisers import Modulated
 from causalc.runtime.families.corrected import Correction, borne_out
@@ -304,8 +304,8 @@ def test_a_denoiser_is_not_left_as_it_was_begun(renamed: str, tmp_path: Path) ->
     if renamed.startswith("last"):
         del weights["last.weight"]
     save_file(weights, path)
-    with pytest.raises(CausalcError, match="not the weights of MixtureDenoiser"):
-        family("diffusion").load(tmp_path, "cpu")
+    with pytest.raises(CausalcError, match="weights are not those of the network"):
+        bounds.check("diffusion", tmp_path)
 
 
 def test_table_is_its_counts_with_back_off() -> None:
