@@ -94,9 +94,9 @@ def _denoiser(config: Mapping[str, Any], folder: Path) -> Callable[[], nn.Module
         raise CausalcError(f"{folder / 'denoiser'}: made for other variables.")
     more = {key: _whole(value) for key, value in options.items() if key != "shape"}
     depth = more.get("depth", 1)
-    # No tower, rather than one of width 0; no groups.
-    untowered = {"tower_width": 0, "groups": 0}.items() & more.items()
-    _small(depth, *(value for key, value in more.items() - untowered if key != "depth"))
+    # No tower, rather than one of width 0; no groups; a flat chart.
+    without = {"tower_width": 0, "groups": 0, "chart_width": 0}.items() & more.items()
+    _small(depth, *(value for key, value in more.items() - without if key != "depth"))
     maker: Any = getattr(import_module(DENOISERS[name]), name)
     return lambda: maker(shape=options["shape"], **more)
 

@@ -9,9 +9,10 @@ import torch
 from causalc.runtime import spectrum
 from causalc.runtime.encode import unpack
 
-_KEPT = 0.94  # share of the variance that the components keep
+KEPT = 0.94  # share of the variance that the components keep
 _ENOUGH = 0.85  # what the most components must keep, where those that keep more are too many
 _MOST = 256
+_FINER, _FINEST = 0.99, 512
 _LARGEST = 1 << 18  # numbers in an image: beyond, too few rows would be looked at
 _SAMPLE = 10_000
 FEW_COMPONENTS = 64  # up to so many, all are made of unit variance
@@ -38,20 +39,46 @@ class Components:
         return self.scale.square().mean().sqrt().expand(len(self.scale))
 
 
-def components(images: torch.Tensor, weights: torch.Tensor | None = None) -> Components | None:
-    """Return the fewest components that keep 94 % of the variance of ``images`` ``(n, …)``, at most 256.
+@dataclass(frozen=True, slots=True)
+class Decomposed:
+    """The leading components of so many ``rows`` of images, and the ``total`` variance."""
 
-    None where 256 keep less than 85 %, rows are too few or the images are large: those are left as pixels.
-    """
-    found = leading(images, _MOST, weights)
+    every: Components
+    total: float
+    rows: int
+
+    def first(self, k: int) -> Components:
+        """Return the ``k`` largest, fewer where there are fewer or a quarter of the rows are."""
+        k = min(k, len(self.every.scale), self.rows // 4)
+        basis = self.every.basis[:, :k].contiguous()
+        return Components(self.every.centre, basis, self.every.scale[:k])
+
+    def needed(self, share: float) -> int:
+        """Return how many keep a share of the variance, or how many there are."""
+        kept = self.every.scale.double().square().cumsum(0) / self.total
+        return min(int((kept < share).sum()) + 1, len(kept))
+
+    def kept(self) -> Components | None:
+        """Return the fewest that keep 94 % of the variance, at most 256.
+
+        None where 256 keep less than 85 % or rows are too few: such images are left as pixels.
+        """
+        k = min(self.needed(KEPT), _MOST)
+        share = float(self.every.scale[:k].double().square().sum()) / self.total
+        return self.first(k) if share >= _ENOUGH and k <= self.rows // 4 else None
+
+    def finer(self) -> Components:
+        """Return those that keep 99 %, at most 512."""
+        return self.first(min(self.needed(_FINER), _FINEST))
+
+
+def decomposed(images: torch.Tensor, weights: torch.Tensor | None = None) -> Decomposed | None:
+    """Return the components of ``images`` ``(n, …)``; None where there is no variance, or the images are large."""
+    found = leading(images, _FINEST, weights)
     if found is None:
         return None
     every, total = found
-    share = every.scale.double().square().cumsum(0) / total
-    k = min(int((share < _KEPT).sum()) + 1, len(share))
-    if share[k - 1] < _ENOUGH or k > min(len(images), _rows(images)) // 4:
-        return None
-    return Components(every.centre, every.basis[:, :k].contiguous(), every.scale[:k])
+    return Decomposed(every, total, min(len(images), _rows(images)))
 
 
 def leading(

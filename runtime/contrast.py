@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -83,9 +84,9 @@ class Tower(nn.Module):
     Pixels are centred and divided by one scale for all. Beside them an image is seen in grey at unit
     contrast (``evenly_lit``), so that a shape need not be learnt anew for every colour and light, and
     through small filters (``Strokes``), so that it need not be for every place.
-    Large images pass through their leading principal components (``Leading``). Training adds normal
-    noise whose size grows with the root of the number of pixels, so that what many pixels agree on
-    stays legible and what one pixel says cannot be memorised.
+    Large images pass through their leading principal components (``Leading``); only filters see their
+    pixels. Training adds normal noise whose size grows with the root of the number of pixels, so that
+    what many pixels agree on stays legible and what one pixel says cannot be memorised.
     """
 
     centre: torch.Tensor
@@ -98,15 +99,15 @@ class Tower(nn.Module):
         self.large = tuple(v for v in variables if large(v[1]))
         self.features, self.dropout = Features(small), dropout
         self.leading = nn.ModuleList(Leading(kind.width) for _, kind in self.large)
-        narrow = self.features.width if small or not self.large else 0
-        self.lit = tuple(v for v in small if v[1].name == "image")
-        n = narrow + LEADING * len(self.large) + sum(_pixels(kind) for _, kind in self.lit)
-        self.narrow = narrow
+        self.narrow = self.features.width if small or not self.large else 0
+        n = self.narrow + LEADING * len(self.large)
         for name, value in (("centre", 0.0), ("scale", 1.0), ("jitter", 0.0)):
             self.register_buffer(name, torch.full((n,), value))
+        self.lit = tuple(v for v in variables if v[1].name == "image")
         self.strokes = nn.ModuleList(Strokes(kind) for _, kind in self.lit)
+        grey = sum(_pixels(kind) for _, kind in self.lit if not large(kind))
         found = sum(strokes.width for strokes in self.strokes)  # type: ignore[misc]
-        sizes = (n + found, width, width, rank)
+        sizes = (n + grey + found, width, width, rank)
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
 
     def standardise(self, rows: Tensors) -> None:
@@ -127,38 +128,42 @@ class Tower(nn.Module):
             shrunk = project.standardise(rows[name])  # type: ignore[operator]
             self.jitter[start : start + LEADING] = _jitter(kind.width) * shrunk
             start += LEADING
-        for _, kind in self.lit:
-            self.jitter[start : start + _pixels(kind)] = _jitter(_pixels(kind))
-            start += _pixels(kind)
 
-    def _seen(self, rows: Tensors, n: int) -> torch.Tensor:
+    def _numbers(self, rows: Tensors, n: int) -> torch.Tensor:
         parts = [self.features(rows, n)] if self.narrow else []
         for (name, _), project in zip(self.large, self.leading, strict=True):
             parts.append(project(unpack(rows[name]).flatten(1)))
-        parts += [evenly_lit(unpack(rows[name])) for name, _ in self.lit]
-        return torch.cat(parts, dim=1)
+        return (torch.cat(parts, dim=1) - self.centre) / self.scale
 
-    def _strokes(self, x: torch.Tensor) -> list[torch.Tensor]:
-        found, stop = [], x.shape[1]
-        for (_, kind), strokes in zip(reversed(self.lit), reversed(self.strokes), strict=True):
-            start = stop - _pixels(kind)
-            found.append(strokes(x[:, start:stop]))
-            stop = start
-        return found
+    def _seen(
+        self, rows: Tensors, n: int, generator: torch.Generator | None
+    ) -> Iterator[torch.Tensor]:
+        """Yield what the layers see, jittered where a generator is given."""
+        yield jittered(self._numbers(rows, n), self.jitter, generator)
+        for (name, kind), strokes in zip(self.lit, self.strokes, strict=True):
+            grey = jittered(evenly_lit(unpack(rows[name])), _jitter(_pixels(kind)), generator)
+            if not large(kind):
+                yield grey
+            yield strokes(grey)
 
     def forward(
         self, rows: Tensors, n: int, generator: torch.Generator | None = None
     ) -> torch.Tensor:
         """Return ``(n, rank)``; jittered where a generator is given."""
-        x = (self._seen(rows, n) - self.centre) / self.scale
-        if generator is not None:
-            noise = torch.randn(x.shape, generator=generator, device=x.device)
-            x = x + self.jitter * noise
-        x = torch.cat([x, *self._strokes(x)], dim=1)
+        x = torch.cat([*self._seen(rows, n, generator)], dim=1)
         for layer in self.layers[:-1]:
             x = dropped(functional.silu(layer(x)), self.dropout, generator)
         out: torch.Tensor = self.layers[-1](x)
         return out
+
+
+def jittered(
+    x: torch.Tensor, size: torch.Tensor | float, generator: torch.Generator | None
+) -> torch.Tensor:
+    """Return ``x`` with normal noise of ``size`` where there is a generator."""
+    if generator is None:
+        return x
+    return x + size * torch.randn(x.shape, generator=generator, device=x.device)
 
 
 def dropped(x: torch.Tensor, share: float, generator: torch.Generator | None) -> torch.Tensor:

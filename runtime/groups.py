@@ -9,17 +9,26 @@ can be made honest; a denoiser that starts from noise would at times end between
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from causalc.runtime.contrast import Tower
-from causalc.runtime.families.protocol import Tensors
+from causalc.runtime.families.neural import in_batches, rows_of
+from causalc.runtime.families.protocol import Setting, Tensors, Variables
 from causalc.runtime.logistic import layers
+from causalc.runtime.progress import Report
+from causalc.runtime.train import Plan, train
+from causalc.runtime.weights import temperature
 
+GROUP = " group"  # a column; no variable has such a name
+DROPOUT = 0.5  # of towers: with less they are soon at their best, long before their steps are small
 MOST_GROUPS = 64
 _ROWS_A_GROUP = 100.0
 _MOVES = 25  # of the centres
+_PLAN = Plan(steps=500, lr=3e-3, batch=256, weight_decay=1e-2)
 
 
 def number_of_groups(effective: float) -> int:
@@ -73,25 +82,73 @@ def central(points: torch.Tensor, mass: torch.Tensor, count: int, seed: int) -> 
     return centres
 
 
-def asked_for(
-    left: torch.Tensor,
-    right: torch.Tensor,
-    groups: torch.Tensor,
-    count: int,
-    mass: torch.Tensor,
-    held: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return weight ``(count, rank)`` and bias ``(count,)`` of the softmax of ``groups`` ``(n,)`` given ``left``.
+class Asking(nn.Module):
+    """Logits of the groups given the inputs: a tower with a last layer."""
 
-    ``left`` and ``right`` ``(n, rank)`` are what the towers say of the inputs and of the targets. Their product is
-    the log ratio of p(y | x) to p(y), so that the mean of ``right`` over a group is a good row of the weight to begin
-    with. ``held`` are the rows that say how far to trust the others.
-    """
-    mass = mass.double()
-    shares = torch.zeros(count).double().index_add_(0, groups, mass).clamp(min=1e-9)
-    sums = torch.zeros(count, right.shape[1]).double()
-    means = sums.index_add_(0, groups, mass[:, None] * right.double()) / shares[:, None]
-    bias = (shares / shares.sum()).clamp(min=1e-6).log()
-    start = torch.cat([means / math.sqrt(right.shape[1]), bias[:, None]], dim=1)
-    _, found = layers(left, groups, mass, held, start, None)
-    return found[:, :-1].float(), found[:, -1].float()
+    def __init__(self, inputs: Variables, width: int, rank: int, groups: int) -> None:
+        super().__init__()
+        self.tower = Tower(inputs, width, rank, DROPOUT)
+        self.last = nn.Linear(rank, groups)
+
+    def forward(
+        self, rows: Tensors, n: int, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        """Return logits ``(n, groups)``; in training a generator gives jitter and dropout."""
+        found: torch.Tensor = self.last(self.tower(rows, n, generator).float())
+        return found
+
+    def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
+        """Return the cross-entropy of each row's group."""
+        n = rows_of(batch)
+        logits = self(batch, n, generator if self.training else None)
+        return functional.cross_entropy(logits, batch[GROUP], reduction="none")
+
+    def begin(
+        self,
+        left: Tower,
+        codes: tuple[torch.Tensor, torch.Tensor],
+        groups: torch.Tensor,
+        mass: torch.Tensor,
+    ) -> None:
+        """Start from what the towers of a contrast know.
+
+        ``codes`` are what they say of the inputs and of the targets, each ``(n, rank)``, ``groups`` and ``mass``
+        ``(n,)``. Their product is the log ratio of p(y | x) to p(y), so that the mean of the right ones over a group
+        is a good row of the weight to begin with.
+        """
+        self.tower.load_state_dict(left.state_dict())
+        right, mass, count = codes[1].double(), mass.double(), self.last.out_features
+        shares = torch.zeros(count).double().index_add_(0, groups, mass).clamp(min=1e-9)
+        sums = torch.zeros(count, right.shape[1]).double()
+        means = sums.index_add_(0, groups, mass[:, None] * right) / shares[:, None]
+        bias = (shares / shares.sum()).clamp(min=1e-6).log()
+        weight = means / math.sqrt(right.shape[1])
+        self.last.load_state_dict({"weight": weight.float(), "bias": bias.float()})
+
+    def learn(
+        self,
+        rows: Tensors,
+        groups: torch.Tensor,
+        mass: torch.Tensor,
+        steps: int,
+        setting: Setting,
+        report: Report,
+    ) -> None:
+        """Train on rows whose ``groups`` ``(n,)`` are known; held-out rows say how far to trust the last layer."""
+        plan = replace(_PLAN, steps=min(_PLAN.steps, steps))
+        told = {**rows, GROUP: groups}
+        held = train(self, told, mass, plan, setting, report).held_out
+        self.eval()
+        hidden = in_batches(self._hidden, rows, len(groups), torch.device(setting.device))
+        self.cpu()
+        start = torch.cat([self.last.weight, self.last.bias[:, None]], dim=1).detach().double()
+        part, found = layers(hidden, groups, mass.double(), held, start, None)
+        if part is not None:
+            logits = hidden[held].double() @ part[:, :-1].T + part[:, -1]
+            found = found / temperature(logits, groups[held], mass[held])
+        self.last.load_state_dict({"weight": found[:, :-1].float(), "bias": found[:, -1].float()})
+        self.requires_grad_(False)
+
+    def _hidden(self, batch: Tensors) -> torch.Tensor:
+        found: torch.Tensor = self.tower(batch, rows_of(batch)).float()
+        return found

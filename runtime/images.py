@@ -2,8 +2,8 @@
 
 Three things let a small network learn a conditional of images in a minute on one CPU core:
 
-- The target is coded by its principal components: a dozen pixels that move together are one
-  number to learn. A few are made of unit variance each, so that noise meets them alike.
+- The target is coded by coordinates on the surface near which its images lie (``chart``): what
+  remains to be learnt is a few dozen numbers of unit variance, and whatever they are is an image.
 - The inputs pass through a tower trained beforehand to tell which target belongs to which inputs
   (``contrast``): its outputs are sufficient for the target, and the denoiser need not discover
   from a noisy loss what its inputs show. They are measured in nats, so that what says little of
@@ -25,11 +25,11 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 from torch.nn import functional
 
-from causalc.runtime.components import Components
+from causalc.runtime.chart import Chart, Gated
 from causalc.runtime.contrast import Contrast, Tower
 from causalc.runtime.families.neural import codes_at, in_batches, rows_of, whole
 from causalc.runtime.families.protocol import Setting, Shape, Tensors, Variables
-from causalc.runtime.groups import Grouping, asked_for, central, nearest
+from causalc.runtime.groups import DROPOUT, Asking, Grouping, central, nearest
 from causalc.runtime.network import Features, fourier
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
@@ -40,7 +40,6 @@ RANK = 32
 _LEVELS = 16
 _SAMPLE = 20_000
 TOWER = 256
-_DROPOUT = 0.3
 _UNTOLD = 0.1  # share of the rows whose group a denoiser is not told in training
 _JITTER = 0.1  # nats: noise on the features in training, so that no row is told from its like
 _PLAN = Plan(steps=3000, lr=8e-3, batch=256, weight_decay=1e-2)
@@ -62,37 +61,14 @@ def nats(codes: torch.Tensor) -> torch.Tensor:
     return basis
 
 
-class Gated(nn.Module):
-    """A block ``h + W3 (silu(W1 norm(h)) * W2 norm(h))``: pictures are products, of a shape with a
-    colour and a brightness, which sums of sigmoids learn slowly."""
+class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """Gated residual blocks on the coordinates of one image in its ``chart``, given features of the inputs.
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.first = nn.Linear(width, 2 * width)
-        self.second = nn.Linear(width, width)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
-
-    def forward(self, h: torch.Tensor) -> torch.Tensor:
-        """Map ``(n, width)`` to the same shape."""
-        gate, value = self.first(self.norm(h)).chunk(2, dim=1)
-        out: torch.Tensor = h + self.second(functional.silu(gate) * value)
-        return out
-
-
-class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
-    """Gated residual blocks on the principal components of one image, given features of the inputs.
-
-    ``encode`` and ``decode`` take flat pixels in [-1, 1] to components and back. ``tower_width`` is
-    the width of the tower; at 0 the inputs are taken as they are. ``groups`` is the number of groups
-    of targets; at 0 there are none. The denoiser is told the group of nine rows in ten, and with the
-    group left out it is the denoiser of all.
+    ``tower_width`` is the width of the tower; at 0 the inputs are taken as they are. ``groups`` is the
+    number of groups of targets; at 0 there are none. The denoiser is told the group of nine rows in ten,
+    and with the group left out it is the denoiser of all.
     """
 
-    centre: torch.Tensor
-    basis: torch.Tensor
-    scale: torch.Tensor
     feature_centre: torch.Tensor
     feature_basis: torch.Tensor
 
@@ -101,6 +77,8 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self,
         shape: Mapping[str, Any],
         latent: int,
+        components: int,
+        chart_width: int = 0,
         width: int = 256,
         depth: int = 3,
         tower_width: int = TOWER,
@@ -110,9 +88,7 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         known = Shape.from_json(shape)
         ((_, kind),) = known.targets
         self.latent = latent
-        self.register_buffer("centre", torch.zeros(kind.width))
-        self.register_buffer("basis", torch.zeros(kind.width, latent))
-        self.register_buffer("scale", torch.ones(latent))
+        self.chart = Chart(kind.width, latent, components, chart_width)
         self.register_buffer("feature_centre", torch.zeros(RANK))
         self.register_buffer("feature_basis", torch.eye(RANK))
         towered = tower_width > 0 and bool(known.inputs)
@@ -123,7 +99,7 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.level = nn.Linear(2 * _LEVELS, width)
         self.given = nn.Linear(features, width) if known.inputs else None
         self.groups = groups if towered else 0
-        self.asked = nn.Linear(RANK, self.groups) if self.groups else None
+        self.asked = Asking(known.inputs, tower_width, RANK, self.groups) if self.groups else None
         self.group = nn.Embedding(self.groups + 1, width) if self.groups else None
         self.shifts = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.blocks = nn.ModuleList(Gated(width) for _ in range(depth))
@@ -131,14 +107,6 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.last = nn.Linear(width, latent)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
-
-    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Return components ``(n, latent)`` in units of ``scale``."""
-        return (pixels - self.centre) @ self.basis / self.scale
-
-    def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Return flat pixels ``(n, d)``, the inverse of ``encode`` on its range."""
-        return (z * self.scale) @ self.basis.T + self.centre
 
     def seen(self, inputs: Tensors, n: int) -> torch.Tensor | None:
         """Return the features ``(n, rank)`` of the inputs, None if there are none: codes one-hot, or what a
@@ -154,26 +122,24 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     def drawn(self, uniform: torch.Tensor, inputs: Tensors) -> torch.Tensor | None:
         """Return a group for each row by uniforms ``(n,)``, None where there are none."""
-        if self.asked is None or self.tower is None:
+        if self.asked is None:
             return None
-        logits = self.asked(self.tower(inputs, uniform.shape[0]).float())
+        logits = self.asked(inputs, uniform.shape[0])
         return codes_at(uniform, torch.softmax(logits.double(), dim=1))
 
     def known(
         self,
-        inputs: Tensors,
-        n: int,
+        features: torch.Tensor | None,
         group: torch.Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.Tensor | None:
-        """Return what the inputs, and the group where it is told, add to every embedding, ``(n, width)``.
+        """Return what features that were ``seen``, and the group where it is told, add to every embedding.
 
-        In training a generator gives the noise on the features, and which groups are not told.
+        It is ``(n, width)``. In training a generator gives the noise on the features, and which groups are not told.
         """
-        features = self.seen(inputs, n)
         if features is None or self.given is None:
             return None
-        noisy = self.training and generator is not None
+        noisy, n = self.training and generator is not None, features.shape[0]
         if self.tower is not None and noisy:
             noise = torch.randn(features.shape, generator=generator, device=features.device)
             features = features + _JITTER * noise
@@ -207,26 +173,30 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self,
         shape: Shape,
         rows: Tensors,
-        found: Components,
+        chart: Chart,
         weights: torch.Tensor | None,
         spec: ModelSpec,
         setting: Setting,
         report: Report,
     ) -> Grouping | None:
-        """Take over the components and train the tower if there is one, for no more steps than ``spec`` gives
+        """Take over the chart and train the tower if there is one, for no more steps than ``spec`` gives
         the denoiser. Returns what tells the groups of targets apart, if there are groups.
 
         Call once, before training.
         """
-        self.centre.copy_(found.centre)
-        self.basis.copy_(found.basis)
-        self.scale.copy_(found.unit)
+        self.chart.load_state_dict(chart.state_dict())
+        self.chart.requires_grad_(False)
         if self.tower is None:
             return None
         with seeded(derive(setting.seed, "contrast")):
-            contrast = Contrast(shape.inputs, shape.targets, TOWER, RANK, dropout=_DROPOUT)
+            contrast = Contrast(shape.inputs, shape.targets, TOWER, RANK, dropout=DROPOUT)
         contrast.standardise(rows)
         plan = replace(_PLAN, steps=min(_PLAN.steps, whole(spec, "steps", _PLAN.steps)))
+        if (
+            weights is not None
+        ):  # heavy rows are few: what pictures show is learnt of all rows first
+            first, plan = _before(plan)
+            train(contrast, rows, None, first, setting, report)
         held = train(contrast, rows, weights, plan, setting, report).held_out
         contrast.eval()
         chosen = torch.unique(torch.cat([held, torch.arange(min(rows_of(rows), _SAMPLE))]))
@@ -239,13 +209,21 @@ class ComponentDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.feature_basis.copy_(nats(right))
         if self.asked is None:
             return None
-        basis, place = nats(left), torch.searchsorted(chosen, held)
+        basis = nats(left)
         centres = central(right @ basis, mass, self.groups, derive(setting.seed, "groups"))
         groups = nearest(right @ basis, centres)
-        weight, bias = asked_for(left, right, groups, self.groups, mass, place)
-        self.asked.load_state_dict({"weight": weight, "bias": bias})
-        self.asked.requires_grad_(False)
+        self.asked.begin(contrast.left, (left, right), groups, mass)
+        inputs = {name: values for name, values in some.items() if name in dict(shape.inputs)}
+        self.asked.learn(inputs, groups, mass, plan.steps, setting, report)
         return Grouping(contrast.right.cpu(), basis, centres)
+
+
+def _before(plan: Plan) -> tuple[Plan, Plan]:
+    """Return what to do of a plan on rows as they come, and under their weights."""
+    first = max(1, 2 * plan.steps // 3)
+    return replace(plan, steps=first), replace(
+        plan, steps=max(1, plan.steps - first), lr=plan.lr / 2
+    )
 
 
 def _of(tower: Tower, rows: Tensors, setting: Setting) -> torch.Tensor:

@@ -31,7 +31,8 @@ from causalc.runtime.train import Plan, seeded, train
 _FOLDS = 2
 _REFERENCE = 4000  # rows u that a mean runs over
 _CHUNK = 512
-_PLAN = Plan(steps=800, lr=3e-3, batch=256, weight_decay=1e-2)
+_PLAN = Plan(steps=300, lr=3e-3, batch=256, weight_decay=1e-2)  # for so many rows:
+_PLANNED = 10_000
 _WORTH = 0.25  # smooth where the effective sample size is below this share of the rows
 
 
@@ -104,7 +105,9 @@ def _trained(
     with seeded(derive(setting.seed, "init")):
         network = Contrast(left, right, offset=True)
     network.standardise(rows)
-    train(network, rows, None, _PLAN, setting, report)
+    # Of more steps the best would come long before the last, and the last alone are small.
+    steps = int(_PLAN.steps * min(3.0, max(1.0, len(rows[CODES]) / _PLANNED) ** 0.5))
+    train(network, rows, None, replace(_PLAN, steps=steps), setting, report)
     return network.eval()
 
 

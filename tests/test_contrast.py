@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from causalc.runtime.components import components, leading
+from causalc.runtime.components import Components, decomposed, leading
 from causalc.runtime.contrast import Contrast, Strokes, Tower, evenly_lit
 from causalc.runtime.data import Columns
 from causalc.runtime.encode import fit_encoder
@@ -80,6 +80,11 @@ def test_smoothed_weights_are_the_conditional_expectation() -> None:
     error = found / wanted[v, y] - 1
     plain = weight[u, v] / wanted[v, y] - 1
     assert np.sqrt((error**2).mean()) < 0.3 < 2 < np.sqrt((plain**2).mean())
+
+
+def components(images: torch.Tensor, weights: torch.Tensor | None = None) -> Components | None:
+    found = decomposed(images, weights)
+    return None if found is None else found.kept()
 
 
 def test_components_keep_94_percent_of_the_variance_and_invert() -> None:

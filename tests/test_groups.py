@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from causalc.runtime import specs
+from causalc.runtime.contrast import Tower
 from causalc.runtime.families.diffusion import FittedDiffusion, fit
 from causalc.runtime.families.protocol import Setting, Shape
-from causalc.runtime.groups import asked_for, central, nearest, number_of_groups
+from causalc.runtime.groups import Asking, central, nearest, number_of_groups
 from causalc.runtime.noise import Noise
 from causalc.runtime.progress import Report
-from causalc.runtime.schema import image, real
+from causalc.runtime.schema import categorical, image, real
+from causalc.runtime.train import seeded
 
 
 def test_few_rows_tell_no_groups_apart() -> None:
@@ -41,13 +43,34 @@ def test_a_softmax_asks_for_groups_as_often_as_they_come() -> None:
     law = np.array([[0.6, 0.3, 0.1], [0.1, 0.1, 0.8]])
     x = rng.integers(2, size=4000)
     group = (rng.random(4000)[:, None] > law[x].cumsum(axis=1)).sum(axis=1)
-    left = torch.from_numpy(np.eye(2)[x]).float()
+    inputs = (("x", categorical("a", "b")),)
+    with seeded(3):
+        left = Tower(inputs, 16, 2)
+        asking = Asking(inputs, 16, 2, 3)
+    codes = {"x": torch.from_numpy(x)}
     right = torch.from_numpy(np.log(law / law.mean(0)).T[group]).float() * 2**0.5
-    weight, bias = asked_for(
-        left, right, torch.from_numpy(group), 3, torch.ones(4000), torch.arange(400)
-    )
-    found = torch.softmax(torch.eye(2) @ weight.T + bias, dim=1)
+    groups, mass = torch.from_numpy(group), torch.ones(4000)
+    asking.begin(left, (left(codes, 4000).detach(), right), groups, mass)
+    asking.learn(codes, groups, mass, 500, Setting(0, "cpu"), Report())
+    found = torch.softmax(asking({"x": torch.arange(2)}, 2), dim=1)
     np.testing.assert_allclose(found, law, rtol=0, atol=0.05)
+    assert not any(p.requires_grad for p in asking.parameters())
+
+
+def test_a_softmax_starts_from_what_towers_know() -> None:
+    """Right codes are log p(g | x) / p(g) and left ones are x one-hot: nothing is left to learn."""
+    law = torch.tensor([[0.6, 0.3, 0.1], [0.1, 0.1, 0.8]])
+    asking = Asking((("x", categorical("a", "b")),), 16, 2, 3)
+    groups = torch.arange(3).repeat_interleave(100)
+    mass = law.mean(0).repeat_interleave(100) / 100
+    right = (law / law.mean(0)).log().T[groups] * 2**0.5
+    left = Tower((("x", categorical("a", "b")),), 16, 2)
+    asking.begin(left, (torch.zeros(300, 2), right), groups, mass)
+    found = torch.softmax(torch.eye(2) @ asking.last.weight.T + asking.last.bias, dim=1)
+    torch.testing.assert_close(found, law, rtol=1e-5, atol=1e-5)
+    assert all(
+        torch.equal(a, b) for a, b in zip(asking.tower.parameters(), left.parameters(), strict=True)
+    )
 
 
 BAR = np.array([[1, 1, 0, 0]] * 4)

@@ -10,6 +10,7 @@ clipped and conditioning is exact: no guidance.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +20,8 @@ import torch
 from torch import nn
 
 from causalc.errors import CausalcError
-from causalc.runtime.components import FEW_COMPONENTS, Components, components
+from causalc.runtime.chart import Charted, charted
+from causalc.runtime.components import FEW_COMPONENTS, decomposed
 from causalc.runtime.denoisers import CodeDenoiser, MixtureDenoiser, ResidualDenoiser
 from causalc.runtime.encode import unpack
 from causalc.runtime.families.corrected import START, fit_corrected
@@ -32,8 +34,8 @@ from causalc.runtime.families.neural import (
     whole,
 )
 from causalc.runtime.families.protocol import Fitted, Setting, Shape, Tensors
-from causalc.runtime.groups import Grouping, number_of_groups
-from causalc.runtime.images import TOWER, ComponentDenoiser, few_codes
+from causalc.runtime.groups import GROUP, Grouping, number_of_groups
+from causalc.runtime.images import TOWER, ImageDenoiser, few_codes
 from causalc.runtime.logistic import finish, standing
 from causalc.runtime.noise import Noise, derive
 from causalc.runtime.precondition import denoise, level, losses, posterior, scale_in
@@ -54,24 +56,31 @@ DENOISERS = {
     "ResidualDenoiser": "causalc.runtime.denoisers",
     "CodeDenoiser": "causalc.runtime.denoisers",
     "MixtureDenoiser": "causalc.runtime.denoisers",
-    "ComponentDenoiser": "causalc.runtime.images",
+    "ImageDenoiser": "causalc.runtime.images",
 }
 _CODE_SCALE = 0.5
+_CLEAN, _FEATURES = " clean", " features"  # columns; no variable has such a name
+_AT_ONCE = 1024  # rows
 _FEW = 8  # numbers that a mixture is learned of
 
 
 def denoiser_for(
-    shape: Shape, spec: ModelSpec, found: Components | None = None, effective: float = 0.0
+    shape: Shape,
+    spec: ModelSpec,
+    chart: Mapping[str, int] | None = None,
+    effective: float = 0.0,
 ) -> tuple[str, dict[str, Any]]:
-    """Return the class name and configuration of the denoiser for a conditional of so many effective rows."""
-    if found is not None:
-        latent = len(found.scale)
-        wide = 256 if latent <= FEW_COMPONENTS else 384
+    """Return the class name and configuration of the denoiser for a conditional of so many effective rows.
+
+    ``chart`` are the sizes of the chart of an image.
+    """
+    if chart is not None:
+        wide = 256 if chart["latent"] <= FEW_COMPONENTS else 384
         size = {"width": whole(spec, "width", wide), "depth": whole(spec, "depth", 3)}
         size["tower_width"] = 0 if few_codes(shape.inputs) else TOWER
         towered = size["tower_width"] > 0 and bool(shape.inputs)
         size["groups"] = number_of_groups(effective) if towered else 0
-        return "ComponentDenoiser", {"shape": shape.to_json(), "latent": latent, **size}
+        return "ImageDenoiser", {"shape": shape.to_json(), **chart, **size}
     image = any(kind.name == "image" for _, kind in shape.targets)
     lone = len(shape.targets) == 1 and shape.targets[0][1].discrete
     size = {
@@ -108,7 +117,7 @@ class Preconditioned(nn.Module):
         self.register_buffer("data", scale)
         image = any(kind.name == "image" for _, kind in shape.targets)
         self.mean, self.spread = (-1.0, 1.4) if image else (-1.0, 1.6)
-        self.coded = isinstance(network, ComponentDenoiser)
+        self.coded = isinstance(network, ImageDenoiser)
         if self.coded:
             self.slots, self.mean = ((0, len(scale), False),), 0.0
 
@@ -122,9 +131,12 @@ class Preconditioned(nn.Module):
     ) -> torch.Tensor:
         """Return the network's output for noisy ``x`` at ``sigma`` ``(n, 1)``, of ``group`` ``(n,)`` if told."""
         network: Any = self.network
-        seen = scale_in(x, sigma, self.data)
-        known = network.known(inputs, x.shape[0], group, generator) if self.coded else inputs
-        out: torch.Tensor = network(seen, level(sigma[:, 0]), known)
+        if self.coded:
+            features = (
+                inputs.get(_FEATURES) if _CLEAN in inputs else network.seen(inputs, x.shape[0])
+            )
+            inputs = network.known(features, group, generator)
+        out: torch.Tensor = network(scale_in(x, sigma, self.data), level(sigma[:, 0]), inputs)
         return out.float()
 
     def denoiser(self, inputs: Tensors, n: int, group: torch.Tensor | None = None) -> Denoise:
@@ -133,8 +145,8 @@ class Preconditioned(nn.Module):
         data, given = self.data, network
         if isinstance(network, ResidualDenoiser):
             known, given = network.known(inputs, n), network.given
-        elif isinstance(network, ComponentDenoiser):
-            known = network.known(inputs, n, group)
+        elif isinstance(network, ImageDenoiser):
+            known = network.known(network.seen(inputs, n), group)
         else:
 
             def each(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
@@ -150,13 +162,23 @@ class Preconditioned(nn.Module):
 
         return once
 
+    @torch.no_grad()
+    def told(self, batch: Tensors) -> dict[str, torch.Tensor]:
+        """Return what an image's denoiser learns from: coordinates, features of the inputs, and groups."""
+        network: Any = self.network
+        pixels = join(self.shape, batch)
+        found = {_CLEAN: network.chart.encode(pixels)}
+        features = network.seen(batch, len(pixels))
+        found |= {} if features is None else {_FEATURES: features}
+        return (
+            found if self.grouping is None else found | {GROUP: self.grouping(batch, len(pixels))}
+        )
+
     def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
         """Return the denoising loss of each row at a random noise level."""
-        clean, group = join(self.shape, batch), None
-        if self.grouping is not None:
-            group = self.grouping(batch, len(clean))
-        if self.coded:
-            clean = self.network.encode(clean)  # type: ignore[operator]
+        batch = self.told(batch) if self.coded and _CLEAN not in batch else batch
+        clean = batch[_CLEAN] if self.coded else join(self.shape, batch)
+        group = batch.get(GROUP)
         n, device = len(clean), clean.device
         order = torch.randperm(n, generator=generator, device=device)
         # One level in each of n strata: less noise in the gradient than n independent ones.
@@ -194,7 +216,7 @@ class FittedDiffusion:
     @property
     def _grouped(self) -> bool:
         network = self.module.network
-        return isinstance(network, ComponentDenoiser) and network.groups > 0
+        return isinstance(network, ImageDenoiser) and network.groups > 0
 
     def draw(self, rows: Tensors) -> dict[str, torch.Tensor]:
         """Draw as ``sample`` does, from encoded inputs and ``noise`` in ``rows``."""
@@ -210,7 +232,7 @@ class FittedDiffusion:
         group = network.drawn(rows[" u"], given) if self._grouped else None  # type: ignore[operator]
         denoised = _of_shares(rows[" p"]) if known else self.module.denoiser(given, n, group)
         found = self._integrate(denoised, rows[" e"], SIGMA_MAX)
-        return network.decode(found) if self.module.coded else found  # type: ignore[operator]
+        return network.chart.decode(found) if self.module.coded else found  # type: ignore[operator, union-attr]
 
     def denoise(self, x: torch.Tensor, sigma: torch.Tensor, inputs: Tensors) -> torch.Tensor:
         """Return E[clean | clean + sigma * noise = x], ``(n, d)``, over all groups of an image.
@@ -292,14 +314,34 @@ def _of_shares(logits: torch.Tensor) -> Denoise:
     return lambda x, sigma: torch.softmax(posterior(logits, x, sigma), dim=1)
 
 
-def _components(
-    shape: Shape, rows: Tensors, weights: torch.Tensor | None, spec: ModelSpec
-) -> Components | None:
-    """Return principal components where the one target is an image that a few can carry."""
+def _charted(
+    shape: Shape,
+    rows: Tensors,
+    weights: torch.Tensor | None,
+    spec: ModelSpec,
+    setting: Setting,
+    report: Report,
+) -> Charted | None:
+    """Return a chart where the one target is an image that a few components can carry."""
     ((name, kind), *others) = shape.targets
     if others or kind.name != "image" or spec.get("backbone", "auto") != "auto":
         return None
-    return components(rows[name], weights)
+    found = decomposed(rows[name], weights)
+    return None if found is None else charted(name, rows[name], found, spec, setting, report)
+
+
+def _worked_out(module: Preconditioned, rows: Tensors, setting: Setting) -> Tensors:
+    """Return all that an image's denoiser learns from, once for every row; rows too many for memory as they are."""
+    if not all(isinstance(values, torch.Tensor) for values in rows.values()):
+        return rows
+    module.to(setting.device)
+    parts: dict[str, list[torch.Tensor]] = {}
+    for start in range(0, rows_of(rows), _AT_ONCE):
+        batch = {name: values[start : start + _AT_ONCE] for name, values in rows.items()}
+        batch = {name: unpack(values.to(setting.device)) for name, values in batch.items()}
+        for name, values in module.told(batch).items():
+            parts.setdefault(name, []).append(values.cpu())
+    return {name: torch.cat(values) for name, values in parts.items()}
 
 
 def _scale(shape: Shape, rows: Tensors) -> torch.Tensor:
@@ -327,15 +369,15 @@ def fit(
         from causalc.runtime.families import latent
 
         return latent.fit(shape, rows, weights, spec, setting, report)
-    found = _components(shape, rows, weights, spec)
+    found = _charted(shape, rows, weights, spec, setting, report)
     counted = effective(weights, rows_of(rows))
-    name, config = denoiser_for(shape, spec, found, counted)
+    name, config = denoiser_for(shape, spec, None if found is None else found.sizes, counted)
     with seeded(derive(setting.seed, "init")):
         network = _class(name)(**config)
     scale, grouping = _scale(shape, rows), None
     if found is not None:
-        grouping = network.prepare(shape, rows, found, weights, spec, setting, report)
-        scale = found.scale / found.unit
+        grouping = network.prepare(shape, rows, found.chart, weights, spec, setting, report)
+        scale = found.scale
     module = Preconditioned(shape, network, scale, grouping)
     if isinstance(network, MixtureDenoiser):
         fit_corrected(network, shape, rows, weights, spec, setting, report)
@@ -347,8 +389,8 @@ def fit(
     steps = 6000 if image else 1500 if few else 3000
     plan = Plan(steps=steps, lr=1e-3 if image else 5e-3)
     if found is not None:
-        steps = 3000 if len(scale) <= FEW_COMPONENTS else 6000
-        plan = Plan(steps=steps // 2 if few else steps, lr=3e-3, weight_decay=1e-2)
+        plan = Plan(steps=_steps(found, few), lr=3e-3, weight_decay=1e-2)
+        rows = _worked_out(module, rows, setting)
     if name == "CodeDenoiser":  # a function of the inputs alone: half the steps do
         plan = Plan(steps=600 if few else 1500, lr=3e-3)
     plan = plan.override(spec)
@@ -359,6 +401,13 @@ def fit(
         hidden = _hidden(network, shape, rows)
         finish(network.network.last, hidden, shape, rows, weights, held)
     return FittedDiffusion(shape, module, name, *_sampling(spec, name))
+
+
+def _steps(found: Charted, few: bool) -> int:
+    """Return for how long an image's denoiser is trained, half as long on few rows."""
+    many = 3000 if len(found.scale) <= FEW_COMPONENTS else 6000
+    steps = 2000 if found.curved else many
+    return steps // 2 if few else steps
 
 
 def _hidden(network: CodeDenoiser, shape: Shape, rows: Tensors) -> torch.Tensor:
