@@ -193,7 +193,6 @@ def _curved(
         "latent": latent,
         "components": len(finer.scale),
         "chart_width": width,
-        "chart_depth": 1,
     }
     with seeded(derive(setting.seed, "chart")):
         chart = _made(len(finer.centre), sizes).take(finer)
