@@ -58,6 +58,7 @@ class Plan:
     weight_decay: float = 1e-4
     clip: float = 1.0
     precision: str = "float32"
+    momentum: float = 0.9
 
     def override(self, spec: ModelSpec) -> Plan:
         """Return the plan with the options of ``spec`` that were given."""
@@ -346,7 +347,7 @@ def _optimiser(module: nn.Module, plan: Plan, setting: Setting) -> torch.optim.O
     return torch.optim.AdamW(
         groups,
         lr=plan.lr,
-        betas=(0.9, 0.99),
+        betas=(plan.momentum, 0.99),
         weight_decay=plan.weight_decay,
         fused=fused,
     )

@@ -36,6 +36,7 @@ from causalc.runtime.specs import ModelSpec
 from causalc.runtime.train import Plan, effective, seeded, train
 
 _PENALTY = 0.1  # on the squared slope of the critic, halved
+_MOMENTUM = 0.5  # with 0.9 the players overshoot: W1 0.92 for 0.16 on a bimodal number, 2,000 rows
 
 
 class Adversaries(nn.Module):
@@ -147,7 +148,7 @@ def fit(
     with seeded(derive(setting.seed, "init")):
         module = Adversaries(shape, *size)
     few = effective(weights, rows_of(rows)) < 2000
-    plan = Plan(steps=1000 if few else 2500, lr=1e-3).override(spec)
+    plan = Plan(steps=1000 if few else 2500, lr=1e-3, momentum=_MOMENTUM).override(spec)
     train(module, rows, weights, plan, setting, report)
     return FittedAdversaries(shape, module.eval(), size)
 
