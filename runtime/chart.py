@@ -26,7 +26,8 @@ from causalc.runtime.specs import ModelSpec
 from causalc.runtime.train import Plan, seeded, train
 
 FLAT = 32  # components that need no bending: as few as a curved surface would take
-_MOST = 48  # coordinates
+_MOST = 24  # coordinates
+_PLAIN = 64  # components: images of more are wider networks' business
 _NOISE = 0.1  # on coordinates of about unit variance
 _PRIOR = 3e-3  # the share of the variance that coordinates of unit variance are worth
 _WORTH = 2  # times as many components must lose more
@@ -188,7 +189,7 @@ def _curved(
 ) -> Charted | None:
     finer, kept = found.finer(), found.needed(KEPT)
     latent = min(_MOST, kept // 2)
-    width = 256 if latent < _MOST else 512
+    width = 256 if kept <= _PLAIN else 512
     sizes = {
         "latent": latent,
         "components": len(finer.scale),

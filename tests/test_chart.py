@@ -42,7 +42,7 @@ def test_few_components_are_a_flat_chart_whose_inverse_is_exact() -> None:
 def test_what_is_flat_is_not_bent() -> None:
     """Of 64 independent numbers no chart of half as many can keep more than half: held-out rows say so."""
     made = chart_of(flat_images(64), 60)
-    assert not made.curved and made.sizes["latent"] == made.sizes["components"] > 48
+    assert not made.curved and made.sizes["latent"] == made.sizes["components"] > 32
 
 
 def test_a_curved_chart_keeps_what_twice_as_many_components_lose() -> None:
@@ -55,7 +55,7 @@ def test_a_curved_chart_keeps_what_twice_as_many_components_lose() -> None:
     pixels = torch.from_numpy(2 * rows[:, :, None] * columns[:, None] - 1).float()[:, None]
     made = chart_of(pixels, 300)
     latent = made.sizes["latent"]
-    assert made.curved and latent <= 48
+    assert made.curved and latent <= 24
     flat = pixels.flatten(1)
     with torch.no_grad():
         z = made.chart.encode(flat)

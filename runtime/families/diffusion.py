@@ -75,7 +75,7 @@ def denoiser_for(
     ``chart`` are the sizes of the chart of an image.
     """
     if chart is not None:
-        wide = 256 if chart["latent"] <= FEW_COMPONENTS else 384
+        wide = chart["chart_width"] or (256 if chart["latent"] <= FEW_COMPONENTS else 384)
         size = {"width": whole(spec, "width", wide), "depth": whole(spec, "depth", 3)}
         size["tower_width"] = 0 if few_codes(shape.inputs) else TOWER
         towered = size["tower_width"] > 0 and bool(shape.inputs)
@@ -405,8 +405,10 @@ def fit(
 
 def _steps(found: Charted, few: bool) -> int:
     """Return for how long an image's denoiser is trained, half as long on few rows."""
-    many = 3000 if len(found.scale) <= FEW_COMPONENTS else 6000
-    steps = 2000 if found.curved else many
+    if found.curved:
+        steps = 2000 if found.sizes["chart_width"] <= 256 else 5000
+    else:
+        steps = 3000 if len(found.scale) <= FEW_COMPONENTS else 6000
     return steps // 2 if few else steps
 
 
