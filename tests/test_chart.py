@@ -8,8 +8,12 @@ import torch
 from causalc.runtime import specs
 from causalc.runtime.chart import FLAT, Charted, charted
 from causalc.runtime.components import decomposed
-from causalc.runtime.families.protocol import Setting
+from causalc.runtime.encode import unpack
+from causalc.runtime.families import diffusion
+from causalc.runtime.families.protocol import Setting, Shape
+from causalc.runtime.images import ImageDenoiser
 from causalc.runtime.progress import Report
+from causalc.runtime.schema import image, real
 
 SETTING = Setting(0, "cpu")
 
@@ -67,3 +71,29 @@ def test_a_curved_chart_keeps_what_twice_as_many_components_lose() -> None:
     few = found.first(2 * latent).scale.square().sum()
     lost = (back - flat).square().sum(dim=1).mean()
     assert float(lost) < found.total - float(few)
+
+
+def test_what_is_worked_out_once_is_what_each_batch_would() -> None:
+    """The loss of 400 rows with coordinates, features and groups beside them is that of the images."""
+    rng = np.random.default_rng(6)
+    x = torch.from_numpy(rng.normal(size=(400, 1))).float()
+    pixels = torch.from_numpy(rng.integers(0, 255, size=(400, 1, 5, 5)).astype(np.uint8))
+    shape = Shape((("y", image(5, 5)),), (("x", real()),))
+    rows, spec, report = {"y": pixels, "x": x}, specs.diffusion(steps=4), Report()
+    found = diffusion._charted(shape, rows, None, spec, SETTING, report)
+    assert found is not None
+    name, config = diffusion.denoiser_for(shape, spec, found.sizes, 400)
+    assert name == "ImageDenoiser" and config["groups"] == 4
+    network = ImageDenoiser(**config)
+    grouping = network.prepare(shape, rows, found.chart, None, spec, SETTING, report)
+    module = diffusion.Preconditioned(shape, network, found.scale, grouping).eval()
+    torch.nn.init.normal_(network.last.weight)
+    worked_out = diffusion._worked_out(module, rows, SETTING)
+    assert not set(worked_out) & set(rows) and len(worked_out) == 3
+
+    def loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return module.loss(batch, torch.Generator().manual_seed(1))
+
+    torch.testing.assert_close(
+        loss(dict(worked_out)), loss({name: unpack(values) for name, values in rows.items()})
+    )
