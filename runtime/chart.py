@@ -32,7 +32,8 @@ _NOISE = 0.1  # on coordinates of about unit variance
 _PRIOR = 3e-3  # the share of the variance that coordinates of unit variance are worth
 _WORTH = 2  # times as many components must lose more
 _SAMPLE = 20_000
-_PLAN = Plan(steps=2000, lr=3e-3, batch=256, weight_decay=1e-2)
+_LONGER = 2000  # steps, where there are more
+_PLAN = Plan(steps=1200, lr=3e-3, batch=256, weight_decay=1e-2)
 
 
 class Gated(nn.Module):
@@ -189,7 +190,7 @@ def _curved(
 ) -> Charted | None:
     finer, kept = found.finer(), found.needed(KEPT)
     latent = min(_MOST, kept // 2)
-    width = 256 if kept <= _PLAIN else 512
+    width, steps = (256, _PLAN.steps) if kept <= _PLAIN else (512, _LONGER)
     sizes = {
         "latent": latent,
         "components": len(finer.scale),
@@ -198,7 +199,7 @@ def _curved(
     with seeded(derive(setting.seed, "chart")):
         chart = _made(len(finer.centre), sizes).take(finer)
     chart.target = target
-    plan = replace(_PLAN, steps=min(_PLAN.steps, whole(spec, "steps", _PLAN.steps)))
+    plan = replace(_PLAN, steps=min(steps, whole(spec, "steps", steps)))
     outcome = train(chart, {target: images}, None, plan, setting, report)
     variance = finer.scale.square()
     if outcome.loss >= float(variance[_WORTH * latent :].sum() / variance.sum()):
