@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -125,27 +124,22 @@ def scores(name: str, case: Case, scheme: str, chosen: argparse.Namespace) -> It
         for n in chosen.rows:
             data = world.simulate(np.random.default_rng([seed, n]), n)
             for family in (*chosen.families, *peers):
-                start = time.process_time()
+                start, drawn = _spent(), None
                 if family in peers:
-                    spent = _children()
                     drawn = theirs(peers[family], family, world, data, probes)
-                    took = _children() - spent
                 elif able(family, world):
                     drawn = ours(world, family, data, probes, seed, chosen.budget)
-                    took = time.process_time() - start
-                else:
-                    continue
                 if drawn is None:
                     continue
+                took = _spent() - start
                 pairs = zip(drawn, probes, strict=True)
                 error = mean(distance(one, probe.truth, levels) for one, probe in pairs)
                 yield Score(name, scheme, n, family, seed, error, floor, plain, took)
 
 
-def _children() -> float:
-    """CPU seconds of processes that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def _spent() -> float:
+    """CPU seconds of this process and of those it started that have ended."""
+    return sum(os.times()[:4])
 
 
 def markdown(found: list[Score]) -> str:

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from worlds import Columns, w1
 
 import causalc
 from causalc.compiler.view import Spec
@@ -34,16 +35,9 @@ from causalc.runtime.run import Run
 from causalc.runtime.schema import Kind, Schema, categorical, real
 from causalc.runtime.specs import ModelSpec
 
-Columns = dict[str, np.ndarray]
 Sampler = Callable[[float, int, int], np.ndarray]  # x, rows, seed -> y
 PROBES = (0.15, 0.3, 0.5, 0.7, 0.85)
 DRAWS = 40_000  # for each x of the discrete cases
-
-
-def w1(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the Wasserstein-1 distance of two samples."""
-    levels = (np.arange(20_000) + 0.5) / 20_000
-    return float(np.abs(np.quantile(a, levels) - np.quantile(b, levels)).mean())
 
 
 def bivariate(rng: np.random.Generator, n: int, x: float | None = None) -> Columns:

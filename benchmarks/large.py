@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from worlds import Columns, w1
 
 import causalc
 
-Columns = dict[str, np.ndarray]
 _NEAR = 10
 _DRAWS = 100_000
 
@@ -111,8 +111,7 @@ def distance(kind: str, a: np.ndarray, b: np.ndarray) -> float:
     """Return ½-L1 of two binary samples, W1 of two real ones."""
     if kind == "binary":
         return float(abs(a.mean() - b.mean()))
-    levels = (np.arange(20_000) + 0.5) / 20_000
-    return float(np.abs(np.quantile(a, levels) - np.quantile(b, levels)).mean())
+    return w1(a, b)
 
 
 def score(world: World, x: int, y: int, sampler: Any, data: Columns) -> tuple[float, float, float]:

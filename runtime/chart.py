@@ -25,6 +25,7 @@ from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
 from causalc.runtime.train import Plan, seeded, train
 
+_IMAGE = " image"  # a column; no variable has such a name
 FLAT = 32  # components that need no bending: as few as a curved surface would take
 _MOST = 24  # coordinates
 _PLAIN = 64  # components: images of more are wider networks' business
@@ -89,18 +90,13 @@ class Chart(nn.Module):
 
     def __init__(self, d: int, latent: int, components: int, width: int) -> None:
         super().__init__()
-        self.latent, self.target = latent, ""
-        for name, shape in (
-            ("centre", (d,)),
-            ("basis", (d, components)),
-            ("unit", (latent,)),
-            ("size", ()),
-            ("shift", (latent,)),
-            ("spread", (latent,)),
-        ):
-            self.register_buffer(
-                name, torch.zeros(shape) if name != "spread" else torch.ones(shape)
-            )
+        self.latent = latent
+        self.register_buffer("centre", torch.zeros(d))
+        self.register_buffer("basis", torch.zeros(d, components))
+        self.register_buffer("unit", torch.zeros(latent))
+        self.register_buffer("size", torch.zeros(()))
+        self.register_buffer("shift", torch.zeros(latent))
+        self.register_buffer("spread", torch.ones(latent))
         self.bend = Bend(components, latent, width) if width else None
         self.back = Bend(latent, components, width) if width else None
 
@@ -108,9 +104,7 @@ class Chart(nn.Module):
         """Take over principal components, and return this."""
         self.centre.copy_(found.centre)
         self.basis.copy_(found.basis)
-        self.unit.copy_(
-            found.unit[: self.latent] if self.bend is None else found.scale[: self.latent]
-        )
+        self.unit.copy_((found.unit if self.bend is None else found.scale)[: self.latent])
         self.size.copy_(found.scale.square().mean().sqrt())
         return self
 
@@ -134,14 +128,15 @@ class Chart(nn.Module):
 
     def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
         """Return the squared error of each row's components, as a share of the variance."""
-        c = (batch[self.target].flatten(1) - self.centre) @ self.basis
+        c = (batch[_IMAGE].flatten(1) - self.centre) @ self.basis
         z = self._coordinates(c)
-        prior = _PRIOR * z.square().mean(dim=1) if self.training else 0.0
-        noisy = z
-        if self.training:
-            noisy = z + _NOISE * torch.randn(z.shape, generator=generator, device=z.device)
-        lost = (self._components(noisy) - c).square().mean(dim=1) / self.size.square()
-        return lost + prior
+        if not self.training:
+            return self._lost(z, c)
+        noise = torch.randn(z.shape, generator=generator, device=z.device)
+        return self._lost(z + _NOISE * noise, c) + _PRIOR * z.square().mean(dim=1)
+
+    def _lost(self, z: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        return (self._components(z) - c).square().mean(dim=1) / self.size.square()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +154,6 @@ class Charted:
 
 
 def charted(
-    target: str,
     images: torch.Tensor,
     found: Decomposed,
     spec: ModelSpec,
@@ -177,11 +171,10 @@ def charted(
     count = len(kept.scale)
     sizes = {"latent": count, "components": count, "chart_width": 0}
     flat = Charted(_made(len(kept.centre), sizes).take(kept), sizes, kept.scale / kept.unit)
-    return flat if count <= FLAT else _curved(target, images, found, spec, setting, report) or flat
+    return flat if count <= FLAT else _curved(images, found, spec, setting, report) or flat
 
 
 def _curved(
-    target: str,
     images: torch.Tensor,
     found: Decomposed,
     spec: ModelSpec,
@@ -191,24 +184,19 @@ def _curved(
     finer, kept = found.finer(), found.needed(KEPT)
     latent = min(_MOST, kept // 2)
     width, steps = (256, _PLAN.steps) if kept <= _PLAIN else (512, _LONGER)
-    sizes = {
-        "latent": latent,
-        "components": len(finer.scale),
-        "chart_width": width,
-    }
+    sizes = {"latent": latent, "components": len(finer.scale), "chart_width": width}
     with seeded(derive(setting.seed, "chart")):
         chart = _made(len(finer.centre), sizes).take(finer)
-    chart.target = target
-    plan = replace(_PLAN, steps=min(steps, whole(spec, "steps", steps)))
-    outcome = train(chart, {target: images}, None, plan, setting, report)
+    plan = replace(_PLAN, steps=steps).at_most(whole(spec, "steps", steps))
+    outcome = train(chart, {_IMAGE: images}, None, plan, setting, report)
     variance = finer.scale.square()
     if outcome.loss >= float(variance[_WORTH * latent :].sum() / variance.sum()):
         return None
 
     def coordinates(batch: Tensors) -> torch.Tensor:
-        return chart.encode(unpack(batch[target]).flatten(1))
+        return chart.encode(unpack(batch[_IMAGE]).flatten(1))
 
-    some = {target: images[:_SAMPLE]}
+    some = {_IMAGE: images[:_SAMPLE]}
     z = in_batches(coordinates, some, rows_of(some), torch.device(setting.device))
     chart.cpu().eval()
     chart.shift.copy_(z.mean(dim=0))

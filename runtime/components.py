@@ -41,7 +41,7 @@ class Components:
 
 @dataclass(frozen=True, slots=True)
 class Decomposed:
-    """The leading components of so many ``rows`` of images, and the ``total`` variance."""
+    """The leading components of so many ``rows`` of images, at most 512, and the ``total`` variance."""
 
     every: Components
     total: float
@@ -69,7 +69,7 @@ class Decomposed:
 
     def finer(self) -> Components:
         """Return those that keep 99 %, at most 512."""
-        return self.first(min(self.needed(_FINER), _FINEST))
+        return self.first(self.needed(_FINER))
 
 
 def decomposed(images: torch.Tensor, weights: torch.Tensor | None = None) -> Decomposed | None:

@@ -9,7 +9,6 @@ can be made honest; a denoiser that starts from noise would at times end between
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import torch
 from torch import nn
@@ -18,7 +17,7 @@ from torch.nn import functional
 from causalc.runtime.contrast import Tower
 from causalc.runtime.families.neural import in_batches, rows_of
 from causalc.runtime.families.protocol import Setting, Tensors, Variables
-from causalc.runtime.logistic import layers
+from causalc.runtime.logistic import settle
 from causalc.runtime.progress import Report
 from causalc.runtime.train import Plan, train
 from causalc.runtime.weights import temperature
@@ -106,18 +105,18 @@ class Asking(nn.Module):
     def begin(
         self,
         left: Tower,
-        codes: tuple[torch.Tensor, torch.Tensor],
+        right: torch.Tensor,
         groups: torch.Tensor,
         mass: torch.Tensor,
     ) -> None:
         """Start from what the towers of a contrast know.
 
-        ``codes`` are what they say of the inputs and of the targets, each ``(n, rank)``, ``groups`` and ``mass``
-        ``(n,)``. Their product is the log ratio of p(y | x) to p(y), so that the mean of the right ones over a group
-        is a good row of the weight to begin with.
+        ``right`` ``(n, rank)`` is what the right one says of the targets, ``groups`` and ``mass`` are ``(n,)``. Its
+        product with what ``left`` says is the log ratio of p(y | x) to p(y), so that its mean over a group is a good
+        row of the weight to begin with.
         """
         self.tower.load_state_dict(left.state_dict())
-        right, mass, count = codes[1].double(), mass.double(), self.last.out_features
+        right, mass, count = right.double(), mass.double(), self.last.out_features
         shares = torch.zeros(count).double().index_add_(0, groups, mass).clamp(min=1e-9)
         sums = torch.zeros(count, right.shape[1]).double()
         means = sums.index_add_(0, groups, mass[:, None] * right) / shares[:, None]
@@ -135,19 +134,17 @@ class Asking(nn.Module):
         report: Report,
     ) -> None:
         """Train on rows whose ``groups`` ``(n,)`` are known; held-out rows say how far to trust the last layer."""
-        plan = replace(_PLAN, steps=min(_PLAN.steps, steps))
         told = {**rows, GROUP: groups}
-        held = train(self, told, mass, plan, setting, report).held_out
+        held = train(self, told, mass, _PLAN.at_most(steps), setting, report).held_out
         self.eval()
         hidden = in_batches(self._hidden, rows, len(groups), torch.device(setting.device))
         self.cpu()
-        start = torch.cat([self.last.weight, self.last.bias[:, None]], dim=1).detach().double()
-        part, found = layers(hidden, groups, mass.double(), held, start, None)
-        if part is not None:
-            logits = hidden[held].double() @ part[:, :-1].T + part[:, -1]
-            found = found / temperature(logits, groups[held], mass[held])
-        self.last.load_state_dict({"weight": found[:, :-1].float(), "bias": found[:, -1].float()})
         self.requires_grad_(False)
+        logits = settle(self.last, hidden, groups, mass.double(), held, None)
+        if logits is not None:
+            t = temperature(logits, groups[held], mass[held])
+            self.last.weight.div_(t)
+            self.last.bias.div_(t)
 
     def _hidden(self, batch: Tensors) -> torch.Tensor:
         found: torch.Tensor = self.tower(batch, rows_of(batch)).float()

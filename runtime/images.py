@@ -184,17 +184,15 @@ class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
         Call once, before training.
         """
-        self.chart.load_state_dict(chart.state_dict())
-        self.chart.requires_grad_(False)
+        self.chart = chart.requires_grad_(False)
         if self.tower is None:
             return None
         with seeded(derive(setting.seed, "contrast")):
             contrast = Contrast(shape.inputs, shape.targets, TOWER, RANK, dropout=DROPOUT)
         contrast.standardise(rows)
-        plan = replace(_PLAN, steps=min(_PLAN.steps, whole(spec, "steps", _PLAN.steps)))
-        if (
-            weights is not None
-        ):  # heavy rows are few: what pictures show is learnt of all rows first
+        plan = _PLAN.at_most(whole(spec, "steps", _PLAN.steps))
+        if weights is not None:
+            # Heavy rows are few: what pictures show is learnt of all rows first.
             first, plan = _before(plan)
             train(contrast, rows, None, first, setting, report)
         held = train(contrast, rows, weights, plan, setting, report).held_out
@@ -212,7 +210,7 @@ class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         basis = nats(left)
         centres = central(right @ basis, mass, self.groups, derive(setting.seed, "groups"))
         groups = nearest(right @ basis, centres)
-        self.asked.begin(contrast.left, (left, right), groups, mass)
+        self.asked.begin(contrast.left, right, groups, mass)
         inputs = {name: values for name, values in some.items() if name in dict(shape.inputs)}
         self.asked.learn(inputs, groups, mass, plan.steps, setting, report)
         return Grouping(contrast.right.cpu(), basis, centres)
@@ -221,9 +219,8 @@ class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
 def _before(plan: Plan) -> tuple[Plan, Plan]:
     """Return what to do of a plan on rows as they come, and under their weights."""
     first = max(1, 2 * plan.steps // 3)
-    return replace(plan, steps=first), replace(
-        plan, steps=max(1, plan.steps - first), lr=plan.lr / 2
-    )
+    later = replace(plan, steps=max(1, plan.steps - first), lr=plan.lr / 2)
+    return replace(plan, steps=first), later
 
 
 def _of(tower: Tower, rows: Tensors, setting: Setting) -> torch.Tensor:

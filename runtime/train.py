@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -64,6 +64,10 @@ class Plan:
         """Return the plan with the options of ``spec`` that were given."""
         given = {name: spec.get(name, getattr(self, name)) for name in self.__dataclass_fields__}
         return Plan(**given)  # type: ignore[arg-type]
+
+    def at_most(self, steps: int) -> Plan:
+        """Return the plan for no more than so many steps."""
+        return replace(self, steps=min(self.steps, steps))
 
     @property
     def decay(self) -> float:

@@ -21,7 +21,7 @@ SETTING = Setting(0, "cpu")
 def chart_of(pixels: torch.Tensor, steps: int) -> Charted:
     found = decomposed(pixels)
     assert found is not None
-    made = charted("y", pixels, found, specs.diffusion(steps=steps), SETTING, Report())
+    made = charted(pixels, found, specs.diffusion(steps=steps), SETTING, Report())
     assert made is not None
     return made
 

@@ -50,7 +50,7 @@ def test_a_softmax_asks_for_groups_as_often_as_they_come() -> None:
     codes = {"x": torch.from_numpy(x)}
     right = torch.from_numpy(np.log(law / law.mean(0)).T[group]).float() * 2**0.5
     groups, mass = torch.from_numpy(group), torch.ones(4000)
-    asking.begin(left, (left(codes, 4000).detach(), right), groups, mass)
+    asking.begin(left, right, groups, mass)
     asking.learn(codes, groups, mass, 500, Setting(0, "cpu"), Report())
     found = torch.softmax(asking({"x": torch.arange(2)}, 2), dim=1)
     np.testing.assert_allclose(found, law, rtol=0, atol=0.05)
@@ -65,7 +65,7 @@ def test_a_softmax_starts_from_what_towers_know() -> None:
     mass = law.mean(0).repeat_interleave(100) / 100
     right = (law / law.mean(0)).log().T[groups] * 2**0.5
     left = Tower((("x", categorical("a", "b")),), 16, 2)
-    asking.begin(left, (torch.zeros(300, 2), right), groups, mass)
+    asking.begin(left, right, groups, mass)
     found = torch.softmax(torch.eye(2) @ asking.last.weight.T + asking.last.bias, dim=1)
     torch.testing.assert_close(found, law, rtol=1e-5, atol=1e-5)
     assert all(

@@ -327,7 +327,7 @@ def _charted(
     if others or kind.name != "image" or spec.get("backbone", "auto") != "auto":
         return None
     found = decomposed(rows[name], weights)
-    return None if found is None else charted(name, rows[name], found, spec, setting, report)
+    return None if found is None else charted(rows[name], found, spec, setting, report)
 
 
 def _worked_out(module: Preconditioned, rows: Tensors, setting: Setting) -> Tensors:
