@@ -25,7 +25,7 @@ from causalc.runtime.progress import Report
 from causalc.runtime.specs import ModelSpec
 from causalc.runtime.train import Plan, seeded, train
 
-_IMAGE = " image"  # a column; no variable has such a name
+_IMAGE, _COMPONENTS = " image", " components"  # columns; no variable has such a name
 FLAT = 32  # components that need no bending: as few as a curved surface would take
 _MOST = 24  # coordinates
 _PLAIN = 64  # components: images of more are wider networks' business
@@ -34,7 +34,7 @@ _PRIOR = 3e-3  # the share of the variance that coordinates of unit variance are
 _WORTH = 2  # times as many components must lose more
 _SAMPLE = 20_000
 _LONGER = 2000  # steps, where there are more
-_PLAN = Plan(steps=1200, lr=3e-3, batch=256, weight_decay=1e-2)
+_PLAN = Plan(steps=800, lr=3e-3, batch=256, weight_decay=1e-2)
 
 
 class Gated(nn.Module):
@@ -90,7 +90,7 @@ class Chart(nn.Module):
 
     def __init__(self, d: int, latent: int, components: int, width: int) -> None:
         super().__init__()
-        self.latent = latent
+        self.width, self.latent = d, latent
         self.register_buffer("centre", torch.zeros(d))
         self.register_buffer("basis", torch.zeros(d, components))
         self.register_buffer("unit", torch.zeros(latent))
@@ -108,11 +108,15 @@ class Chart(nn.Module):
         self.size.copy_(found.scale.square().mean().sqrt())
         return self
 
+    def components(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return principal components ``(n, components)``."""
+        return (pixels - self.centre) @ self.basis
+
     def _coordinates(self, c: torch.Tensor) -> torch.Tensor:
         z = c[:, : self.latent] / self.unit
         return z if self.bend is None else z + self.bend(c / self.size).float()
 
-    def _components(self, z: torch.Tensor) -> torch.Tensor:
+    def _back(self, z: torch.Tensor) -> torch.Tensor:
         if self.back is None:
             return z * self.unit
         c: torch.Tensor = self.size * self.back(z).float()
@@ -120,15 +124,16 @@ class Chart(nn.Module):
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return coordinates ``(n, latent)``."""
-        return (self._coordinates((pixels - self.centre) @ self.basis) - self.shift) / self.spread
+        return (self._coordinates(self.components(pixels)) - self.shift) / self.spread
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Return pixels ``(n, d)``."""
-        return self._components(z * self.spread + self.shift) @ self.basis.T + self.centre
+        return self._back(z * self.spread + self.shift) @ self.basis.T + self.centre
 
     def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
         """Return the squared error of each row's components, as a share of the variance."""
-        c = (batch[_IMAGE].flatten(1) - self.centre) @ self.basis
+        known = batch.get(_COMPONENTS)
+        c = self.components(batch[_IMAGE].flatten(1)) if known is None else known
         z = self._coordinates(c)
         if not self.training:
             return self._lost(z, c)
@@ -136,7 +141,7 @@ class Chart(nn.Module):
         return self._lost(z + _NOISE * noise, c) + _PRIOR * z.square().mean(dim=1)
 
     def _lost(self, z: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        return (self._components(z) - c).square().mean(dim=1) / self.size.square()
+        return (self._back(z) - c).square().mean(dim=1) / self.size.square()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +193,8 @@ def _curved(
     with seeded(derive(setting.seed, "chart")):
         chart = _made(len(finer.centre), sizes).take(finer)
     plan = replace(_PLAN, steps=steps).at_most(whole(spec, "steps", steps))
-    outcome = train(chart, {_IMAGE: images}, None, plan, setting, report)
+    device = torch.device(setting.device)
+    outcome = train(chart.to(device), _seen(chart, images, device), None, plan, setting, report)
     variance = finer.scale.square()
     if outcome.loss >= float(variance[_WORTH * latent :].sum() / variance.sum()):
         return None
@@ -197,11 +203,23 @@ def _curved(
         return chart.encode(unpack(batch[_IMAGE]).flatten(1))
 
     some = {_IMAGE: images[:_SAMPLE]}
-    z = in_batches(coordinates, some, rows_of(some), torch.device(setting.device))
+    z = in_batches(coordinates, some, rows_of(some), device)
     chart.cpu().eval()
     chart.shift.copy_(z.mean(dim=0))
     chart.spread.copy_(z.std(dim=0).clamp(min=1e-3))
     return Charted(chart, sizes, torch.ones(latent))
+
+
+def _seen(chart: Chart, images: torch.Tensor, device: torch.device) -> Tensors:
+    """Return what a chart learns from: components, worked out once where the images are in memory."""
+    rows = {_IMAGE: images}
+    if not isinstance(images, torch.Tensor):
+        return rows
+
+    def components(batch: Tensors) -> torch.Tensor:
+        return chart.components(unpack(batch[_IMAGE]).flatten(1))
+
+    return {_COMPONENTS: in_batches(components, rows, len(images), device)}
 
 
 def _made(d: int, sizes: Mapping[str, int]) -> Chart:

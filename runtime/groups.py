@@ -42,21 +42,43 @@ class Grouping(nn.Module):
     basis: torch.Tensor
     centres: torch.Tensor
 
-    def __init__(self, tower: Tower, basis: torch.Tensor, centres: torch.Tensor) -> None:
+    def __init__(self, targets: Variables, width: int, rank: int, groups: int) -> None:
         super().__init__()
-        self.tower = tower.requires_grad_(False)
-        self.register_buffer("basis", basis)
-        self.register_buffer("centres", centres)
+        self.tower = Tower(targets, width, rank)
+        self.register_buffer("basis", torch.eye(rank))
+        self.register_buffer("centres", torch.zeros(groups, rank))
+
+    def take(self, tower: Tower, basis: torch.Tensor, centres: torch.Tensor) -> None:
+        """Take over a tower of the targets, the basis ``(rank, rank)`` in which its distances count, and centres."""
+        self.tower.load_state_dict(tower.state_dict())
+        self.basis.copy_(basis)
+        self.centres.copy_(centres)
+        self.requires_grad_(False)
 
     @torch.no_grad()
     def forward(self, rows: Tensors, n: int) -> torch.Tensor:
         """Return the number of the group of each row, ``(n,)``."""
-        return nearest(self.tower(rows, n).float() @ self.basis, self.centres)
+        return nearest(self._points(rows, n), self.centres)
+
+    @torch.no_grad()
+    def astray(self, rows: Tensors, group: torch.Tensor) -> torch.Tensor:
+        """Return by how much another centre is nearer than that of the row's ``group`` ``(n,)``: 0 if none is."""
+        far = distances(self._points(rows, len(group)), self.centres)
+        return far.gather(1, group[:, None])[:, 0] - far.min(dim=1).values
+
+    def _points(self, rows: Tensors, n: int) -> torch.Tensor:
+        seen: torch.Tensor = self.tower(rows, n)
+        return seen.float() @ self.basis
+
+
+def distances(points: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+    """Return squared distances of ``points`` ``(n, d)`` to ``centres`` ``(k, d)``, less a number for each row."""
+    return centres.square().sum(dim=1) - 2 * points @ centres.T
 
 
 def nearest(points: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
     """Return the index of the nearest of ``centres`` ``(k, d)`` to each of ``points`` ``(n, d)``."""
-    return (centres.square().sum(dim=1) - 2 * points @ centres.T).argmin(dim=1)
+    return distances(points, centres).argmin(dim=1)
 
 
 def central(points: torch.Tensor, mass: torch.Tensor, count: int, seed: int) -> torch.Tensor:

@@ -101,6 +101,8 @@ class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.groups = groups if towered else 0
         self.asked = Asking(known.inputs, tower_width, RANK, self.groups) if self.groups else None
         self.group = nn.Embedding(self.groups + 1, width) if self.groups else None
+        told = (known.targets, tower_width, RANK, self.groups)
+        self.grouping = Grouping(*told) if self.groups else None
         self.shifts = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.blocks = nn.ModuleList(Gated(width) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
@@ -120,10 +122,9 @@ class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
             found: torch.Tensor = self.tower(inputs, n)
         return (found.float() - self.feature_centre) @ self.feature_basis
 
-    def drawn(self, uniform: torch.Tensor, inputs: Tensors) -> torch.Tensor | None:
-        """Return a group for each row by uniforms ``(n,)``, None where there are none."""
-        if self.asked is None:
-            return None
+    def drawn(self, uniform: torch.Tensor, inputs: Tensors) -> torch.Tensor:
+        """Return a group for each row by uniforms ``(n,)``, where there are groups."""
+        assert self.asked is not None
         logits = self.asked(inputs, uniform.shape[0])
         return codes_at(uniform, torch.softmax(logits.double(), dim=1))
 
@@ -178,15 +179,13 @@ class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         spec: ModelSpec,
         setting: Setting,
         report: Report,
-    ) -> Grouping | None:
+    ) -> None:
         """Take over the chart and train the tower if there is one, for no more steps than ``spec`` gives
-        the denoiser. Returns what tells the groups of targets apart, if there are groups.
-
-        Call once, before training.
+        the denoiser; if there are groups, find them and learn to ask for them. Call once, before training.
         """
         self.chart = chart.requires_grad_(False)
         if self.tower is None:
-            return None
+            return
         with seeded(derive(setting.seed, "contrast")):
             contrast = Contrast(shape.inputs, shape.targets, TOWER, RANK, dropout=DROPOUT)
         contrast.standardise(rows)
@@ -205,15 +204,15 @@ class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.tower.requires_grad_(False)
         self.feature_centre.copy_(left.mean(dim=0))
         self.feature_basis.copy_(nats(right))
-        if self.asked is None:
-            return None
+        if self.asked is None or self.grouping is None:
+            return
         basis = nats(left)
         centres = central(right @ basis, mass, self.groups, derive(setting.seed, "groups"))
         groups = nearest(right @ basis, centres)
         self.asked.begin(contrast.left, right, groups, mass)
         inputs = {name: values for name, values in some.items() if name in dict(shape.inputs)}
         self.asked.learn(inputs, groups, mass, plan.steps, setting, report)
-        return Grouping(contrast.right.cpu(), basis, centres)
+        self.grouping.take(contrast.right.cpu(), basis, centres)
 
 
 def _before(plan: Plan) -> tuple[Plan, Plan]:

@@ -85,8 +85,8 @@ def test_what_is_worked_out_once_is_what_each_batch_would() -> None:
     name, config = diffusion.denoiser_for(shape, spec, found.sizes, 400)
     assert name == "ImageDenoiser" and config["groups"] == 4
     network = ImageDenoiser(**config)
-    grouping = network.prepare(shape, rows, found.chart, None, spec, SETTING, report)
-    module = diffusion.Preconditioned(shape, network, found.scale, grouping).eval()
+    network.prepare(shape, rows, found.chart, None, spec, SETTING, report)
+    module = diffusion.Preconditioned(shape, network, found.scale).eval()
     torch.nn.init.normal_(network.last.weight)
     worked_out = diffusion._worked_out(module, rows, SETTING)
     assert not set(worked_out) & set(rows) and len(worked_out) == 3

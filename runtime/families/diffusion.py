@@ -62,6 +62,8 @@ _CODE_SCALE = 0.5
 _CLEAN, _FEATURES = " clean", " features"  # columns; no variable has such a name
 _AT_ONCE = 1024  # rows
 _FEW = 8  # numbers that a mixture is learned of
+_TRIES = 4  # at an image of the group that was drawn
+_ASTRAY = 2.0  # squared nats: an image may be so much nearer to another group than to its own
 
 
 def denoiser_for(
@@ -109,10 +111,8 @@ class Preconditioned(nn.Module):
         shape: Shape,
         network: nn.Module,
         scale: torch.Tensor,
-        grouping: Grouping | None = None,
     ) -> None:
         super().__init__()
-        self.grouping = grouping  # while it trains: which group each target is of
         self.shape, self.slots, self.network = shape, slots_of(shape), network
         self.register_buffer("data", scale)
         image = any(kind.name == "image" for _, kind in shape.targets)
@@ -139,26 +139,27 @@ class Preconditioned(nn.Module):
         out: torch.Tensor = network(scale_in(x, sigma, self.data), level(sigma[:, 0]), inputs)
         return out.float()
 
-    def denoiser(self, inputs: Tensors, n: int, group: torch.Tensor | None = None) -> Denoise:
+    def denoiser(self, inputs: Tensors, n: int) -> Denoise:
         """Return the function of x ``(n, d)`` and a scalar σ that denoises rows with these inputs."""
         network: Any = self.network
-        data, given = self.data, network
         if isinstance(network, ResidualDenoiser):
-            known, given = network.known(inputs, n), network.given
-        elif isinstance(network, ImageDenoiser):
-            known = network.known(network.seen(inputs, n), group)
-        else:
+            return self.knowing(network.given, network.known(inputs, n))
+        if isinstance(network, ImageDenoiser):
+            return self.knowing(network, network.known(network.seen(inputs, n)))
 
-            def each(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
-                levels = sigma.expand(x.shape[0], 1)
-                return denoise(self.raw(x, levels, inputs), x, levels, data, self.slots)
+        def each(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+            levels = sigma.expand(x.shape[0], 1)
+            return denoise(self.raw(x, levels, inputs), x, levels, self.data, self.slots)
 
-            return each
+        return each
+
+    def knowing(self, network: Any, known: Any) -> Denoise:
+        """Return the denoiser by a ``network`` that is given what is ``known`` of the inputs of all rows."""
 
         def once(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
             one = sigma.view(1, 1)
-            raw = given(scale_in(x, one, data), level(one[0]), known)
-            return denoise(raw.float(), x, one, data, self.slots)
+            raw = network(scale_in(x, one, self.data), level(one[0]), known)
+            return denoise(raw.float(), x, one, self.data, self.slots)
 
         return once
 
@@ -170,9 +171,9 @@ class Preconditioned(nn.Module):
         found = {_CLEAN: network.chart.encode(pixels)}
         features = network.seen(batch, len(pixels))
         found |= {} if features is None else {_FEATURES: features}
-        return (
-            found if self.grouping is None else found | {GROUP: self.grouping(batch, len(pixels))}
-        )
+        if network.grouping is None:
+            return found
+        return found | {GROUP: network.grouping(batch, len(pixels))}
 
     def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
         """Return the denoising loss of each row at a random noise level."""
@@ -208,15 +209,13 @@ class FittedDiffusion:
 
     def noise(self, noise: Noise) -> dict[str, torch.Tensor]:
         """Return what each row starts from: normals, and a uniform for a mixture or a group."""
-        start = {" e": torch.from_numpy(noise.normal(self.module.slots[-1][1]))}
-        if isinstance(self.module.network, MixtureDenoiser) or self._grouped:
+        network, d = self.module.network, self.module.slots[-1][1]
+        grouped = isinstance(network, ImageDenoiser) and network.groups > 0
+        size = (_TRIES, d) if grouped else (d,)
+        start = {" e": torch.from_numpy(noise.normal(*size))}
+        if isinstance(network, MixtureDenoiser) or grouped:
             start[" u"] = torch.from_numpy(noise.uniform())
         return start
-
-    @property
-    def _grouped(self) -> bool:
-        network = self.module.network
-        return isinstance(network, ImageDenoiser) and network.groups > 0
 
     def draw(self, rows: Tensors) -> dict[str, torch.Tensor]:
         """Draw as ``sample`` does, from encoded inputs and ``noise`` in ``rows``."""
@@ -227,12 +226,39 @@ class FittedDiffusion:
         given = {name: unpack(rows[name]) for name, _ in self.shape.inputs}
         if isinstance(network, MixtureDenoiser):
             return self._correct(network, rows[" u"], rows[" e"], given)
+        if isinstance(network, ImageDenoiser) and network.grouping is not None:
+            return self._of_groups(network, network.grouping, rows, given)
         n = rows[" e"].shape[0]
-        known = " p" in rows
-        group = network.drawn(rows[" u"], given) if self._grouped else None  # type: ignore[operator]
-        denoised = _of_shares(rows[" p"]) if known else self.module.denoiser(given, n, group)
+        denoised = _of_shares(rows[" p"]) if " p" in rows else self.module.denoiser(given, n)
         found = self._integrate(denoised, rows[" e"], SIGMA_MAX)
         return network.chart.decode(found) if self.module.coded else found  # type: ignore[operator, union-attr]
+
+    def _of_groups(
+        self, network: ImageDenoiser, grouping: Grouping, rows: Tensors, given: Tensors
+    ) -> torch.Tensor:
+        """Draw a group for each row, and images until one does not go astray.
+
+        P(y | g, x) is 0 for an image of another group; a denoiser knows that only roughly. Groups that say nearly
+        the same of the inputs may be taken for each other: where their border runs is told by details that no
+        denoiser draws, and to insist on it favours some images of a group over others. Where all tries go
+        astray, the one that does least is kept.
+        """
+        starts = rows[" e"]
+        n, group = starts.shape[0], network.drawn(rows[" u"], given)
+        known: Any = network.known(network.seen(given, n), group)
+        left = torch.arange(n, device=starts.device)
+        images = torch.empty(n, network.chart.width, device=starts.device)
+        astray = torch.full((n,), torch.inf, device=starts.device)
+        for start in starts.unbind(dim=1):
+            denoised = self.module.knowing(network, known[left])
+            found = network.chart.decode(self._integrate(denoised, start[left], SIGMA_MAX))
+            far = grouping.astray(part(self.shape, found.clamp(-1, 1)), group[left])
+            nearer = far < astray[left]
+            images[left[nearer]], astray[left[nearer]] = found[nearer], far[nearer]
+            left = left[far > _ASTRAY]
+            if len(left) == 0:
+                break
+        return images
 
     def denoise(self, x: torch.Tensor, sigma: torch.Tensor, inputs: Tensors) -> torch.Tensor:
         """Return E[clean | clean + sigma * noise = x], ``(n, d)``, over all groups of an image.
@@ -374,11 +400,11 @@ def fit(
     name, config = denoiser_for(shape, spec, None if found is None else found.sizes, counted)
     with seeded(derive(setting.seed, "init")):
         network = _class(name)(**config)
-    scale, grouping = _scale(shape, rows), None
+    scale = _scale(shape, rows)
     if found is not None:
-        grouping = network.prepare(shape, rows, found.chart, weights, spec, setting, report)
+        network.prepare(shape, rows, found.chart, weights, spec, setting, report)
         scale = found.scale
-    module = Preconditioned(shape, network, scale, grouping)
+    module = Preconditioned(shape, network, scale)
     if isinstance(network, MixtureDenoiser):
         fit_corrected(network, shape, rows, weights, spec, setting, report)
         return FittedDiffusion(
@@ -395,7 +421,7 @@ def fit(
         plan = Plan(steps=600 if few else 1500, lr=3e-3)
     plan = plan.override(spec)
     outcome = train(module, rows, weights, plan, setting, report)
-    module.eval().grouping = None
+    module.eval()
     if isinstance(network, CodeDenoiser):
         rows, weights, held = standing(rows, weights, outcome.held_out, setting.seed)
         hidden = _hidden(network, shape, rows)
