@@ -19,13 +19,17 @@ from torch.nn import functional
 from causalc.runtime.families.neural import rows_of
 from causalc.runtime.families.protocol import Shape, Tensors
 from causalc.runtime.stored import many, some
+from causalc.runtime.train import effective
 
 _RIDGES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 _MOST_ROWS = 200_000
 _STEPS = 100
 _LEAST = 1e-7  # keeps the logits of levels never seen finite
 _COLLINEAR = 1e-9  # directions of less relative variance are rounding errors
-_ROWS_A_NUMBER = 10  # cells with so many rows for every probability need no held-out rows to say so
+_WORTHS = (1.0, 0.1, 0.3, 3.0, 10.0)  # rows; where all are as good, the first
+_ROWS_A_NUMBER = (
+    10  # cells with so many rows for every probability on average need no held-out rows to say so
+)
 
 
 def finish(
@@ -107,7 +111,9 @@ def layers(
     ``hidden`` ``(n, width)`` is what the layer sees, ``codes`` ``(n,)`` are targets, ``mass`` ``(n,)`` weights,
     ``held`` indices of held-out rows, ``start`` the trained layer. ``cells`` ``(n,)`` numbers the combinations
     of inputs where they repeat. The ridge is the one that predicts the held-out rows best (none of them: both
-    layers are ``start``). Where cells hold rows enough they are matched instead, by all rows: there is no first layer.
+    layers are ``start``). Where cells hold rows enough, on average, they are matched instead, by all rows: there is
+    no first layer. A cell that was hardly seen may matter much where its variables are drawn apart, so that what
+    ``start`` says of it counts too, for as many rows as predicts the held-out ones best.
     """
     use = torch.ones(len(codes), dtype=torch.bool)
     use[held] = False
@@ -116,7 +122,16 @@ def layers(
     every = _Sums.of(hidden, codes, mass, cells, len(start))
     told_apart = cells is not None and len(every.counts) <= hidden.shape[1]
     if told_apart and every.counts.numel() * _ROWS_A_NUMBER <= int(use.sum()):
-        return None, every.match(start)
+        assert cells is not None
+        some = _Sums.of(hidden, codes, mass * use, cells, len(start))
+        rows = effective(mass * use, len(use))
+
+        def likelihood(worth: float) -> float:
+            shares = some.shrunk(start, worth, rows)[cells[held], codes[held]]
+            return float((mass[held] * shares.log()).sum())
+
+        worth = max(_WORTHS, key=likelihood)
+        return None, every.match(start, every.shrunk(start, worth, effective(mass, len(use))))
     some = _Sums.of(hidden, codes, mass * use, cells, len(start))
     at = _Sums.of(hidden[held], codes[held], mass[held], None, len(start))
     best, least, ridge, layer = start, float(at.cross_entropy(start)), math.inf, start
@@ -168,8 +183,15 @@ class _Sums:
         found: torch.Tensor = -(self.counts * torch.log_softmax(logits, 1)).sum()
         return found
 
-    def match(self, start: torch.Tensor) -> torch.Tensor:
-        """Return the layer under which every cell has its shares, as far as its features tell cells apart.
+    def shrunk(self, start: torch.Tensor, worth: float, rows: float) -> torch.Tensor:
+        """Return the shares of each cell ``(cells, levels)``, those that ``start`` gives it counting as ``worth`` rows
+        for each level beside its own; all cells hold so many effective ``rows``."""
+        given = torch.softmax(self.hidden @ start.T, 1)
+        seen = rows * self.counts + worth * len(start) * given
+        return seen / seen.sum(1, keepdim=True)
+
+    def match(self, start: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        """Return the layer under which every cell has its ``shares``, as far as its features tell cells apart.
 
         Steps are taken from ``start`` in a basis in which the features of cells, each counted once, are
         uncorrelated: a rare cell is reached as soon as a common one.
@@ -177,8 +199,7 @@ class _Sums:
         values, vectors = torch.linalg.eigh(self.hidden.T @ self.hidden)
         kept = values > _COLLINEAR * values.max()
         basis = vectors[:, kept] / values[kept].sqrt()
-        cells = self.counts.sum(1, keepdim=True)
-        even = self.counts / cells.clamp(min=1e-12) / len(cells)
+        even = shares / len(shares)
         there = _Sums(self.hidden @ basis, even, self.hidden @ start.T)
         nothing = torch.zeros(len(start), basis.shape[1], dtype=torch.float64)
         found: torch.Tensor = start + there.fit(nothing, _LEAST, nothing) @ basis.T

@@ -358,7 +358,7 @@ def test_tables_smooth_where_rows_are_few_only() -> None:
     assert chosen < 0.8 * none
 
 
-def test_softmax_is_the_shares_of_its_cells_however_briefly_trained() -> None:
+def test_softmax_is_nearly_the_shares_of_its_cells_however_briefly_trained() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.integers(0, 3, N), (rng.random(N) < 0.01).astype(np.int64)  # b = 1: 70 rows a cell
     p = rng.dirichlet(np.ones(4), (3, 2))
@@ -372,7 +372,32 @@ def test_softmax_is_the_shares_of_its_cells_however_briefly_trained() -> None:
         cell = {"a": torch.full((4,), i), "b": torch.full((4,), j)}
         found = fitted.log_prob({"y": torch.arange(4)}, cell).exp().numpy()
         share = np.bincount(y[here], minlength=4) / here.sum()
-        assert np.abs(found - share).sum() / 2 < 0.01
+        off = np.abs(found - share).sum() / 2  # the network counts as at most 4 rows here
+        assert off < (0.03 if j else 1e-3)
+
+
+def test_cells_hardly_seen_learn_from_the_others() -> None:
+    """b mostly equals a, so that 90 of 100 cells hold some 9 rows each. What a and b do adds up, which a
+    network sees: in seeds 0 to 3 it is off by .74, .64, .62 and .73 of what the cells' own shares are."""
+    shape = Shape((("y", categorical(4)),), (("a", categorical(10)), ("b", categorical(10))))
+    for seed in (1, 2):
+        rng = np.random.default_rng(seed)
+        a = rng.integers(0, 10, 16_000)
+        b = np.where(rng.random(16_000) < 0.95, a, rng.integers(0, 10, 16_000))
+        scores = rng.normal(size=(10, 1, 4)) + rng.normal(size=(1, 10, 4))
+        p = np.exp(scores) / np.exp(scores).sum(axis=2, keepdims=True)
+        y = (rng.random(16_000)[:, None] >= p[a, b].cumsum(axis=1)).sum(axis=1).clip(max=3)
+        rows = {k: torch.from_numpy(v) for k, v in {"a": a, "b": b, "y": y}.items()}
+        found = family("softmax").fit(
+            shape, rows, None, specs.softmax(), Setting(0, "cpu"), Report(True)
+        )
+        i, j, k = (torch.from_numpy(c) for c in np.indices((10, 10, 4)).reshape(3, -1))
+        law = found.log_prob({"y": k}, {"a": i, "b": j}).exp().numpy().reshape(10, 10, 4)
+        counts = np.zeros((10, 10, 4))
+        np.add.at(counts, (a, b, y), 1)
+        shares = counts / counts.sum(axis=2, keepdims=True)
+        off, plain = (np.abs(q - p).sum(axis=2).mean() / 2 for q in (law, shares))
+        assert off < 0.85 * plain
 
 
 def test_table_samples_its_probabilities() -> None:
@@ -481,7 +506,8 @@ def test_cells_with_rows_enough_keep_their_shares_whatever_a_temperature_would_d
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rng = np.random.default_rng(5)
-    a, y = rng.integers(0, 3, 2000), rng.integers(0, 3, 2000)
+    a = rng.integers(0, 3, 2000)
+    y = np.where(rng.random(2000) < 0.7, a, rng.integers(0, 3, 2000))
     shape = Shape((("y", categorical(3)),), (("a", categorical(3)),))
     rows = {"a": torch.from_numpy(a), "y": torch.from_numpy(y)}
     from causalc.runtime.families import softmax as module
@@ -490,7 +516,7 @@ def test_cells_with_rows_enough_keep_their_shares_whatever_a_temperature_would_d
     found = module.fit(shape, rows, None, specs.softmax(), Setting(0, "cpu"), Report(quiet=True))
     cells = {"a": torch.arange(3).repeat_interleave(3), "y": torch.arange(3).repeat(3)}
     shares = [(y[a == i] == j).mean() for i in range(3) for j in range(3)]
-    np.testing.assert_allclose(found.log_prob(cells, cells).exp(), shares, atol=1e-4)
+    np.testing.assert_allclose(found.log_prob(cells, cells).exp(), shares, rtol=0, atol=0.01)
 
 
 def bimodal(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
