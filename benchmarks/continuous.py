@@ -37,7 +37,7 @@ from causalc.runtime.specs import ModelSpec
 
 Sampler = Callable[[float, int, int], np.ndarray]  # x, rows, seed -> y
 PROBES = (0.15, 0.3, 0.5, 0.7, 0.85)
-DRAWS = 40_000  # for each x of the discrete cases
+DRAWS = 400_000  # for each x of the discrete cases
 
 
 def bivariate(rng: np.random.Generator, n: int, x: float | None = None) -> Columns:
