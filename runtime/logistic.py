@@ -26,7 +26,8 @@ _MOST_ROWS = 200_000
 _STEPS = 100
 _LEAST = 1e-7  # keeps the logits of levels never seen finite
 _COLLINEAR = 1e-9  # directions of less relative variance are rounding errors
-_WORTHS = (1.0, 0.1, 0.3, 3.0, 10.0)  # rows; where all are as good, the first
+_WORTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # rows
+_BORNE_OUT = 2.0  # nats by which held-out rows must favour more than the least
 _ROWS_A_NUMBER = (
     10  # cells with so many rows for every probability on average need no held-out rows to say so
 )
@@ -113,7 +114,7 @@ def layers(
     of inputs where they repeat. The ridge is the one that predicts the held-out rows best (none of them: both
     layers are ``start``). Where cells hold rows enough, on average, they are matched instead, by all rows: there is
     no first layer. A cell that was hardly seen may matter much where its variables are drawn apart, so that what
-    ``start`` says of it counts too, for as many rows as predicts the held-out ones best.
+    ``start`` says of it counts too, for as many rows as predicts the held-out ones best, if they tell clearly.
     """
     use = torch.ones(len(codes), dtype=torch.bool)
     use[held] = False
@@ -128,9 +129,12 @@ def layers(
 
         def likelihood(worth: float) -> float:
             shares = some.shrunk(start, worth, rows)[cells[held], codes[held]]
-            return float((mass[held] * shares.log()).sum())
+            return float((mass[held] * shares.log()).sum() / mass[held].sum().clamp(min=1e-12))
 
         worth = max(_WORTHS, key=likelihood)
+        gain = likelihood(worth) - likelihood(_WORTHS[0])
+        if effective(mass[held], len(held)) * gain < _BORNE_OUT:
+            worth = _WORTHS[0]
         return None, every.match(start, every.shrunk(start, worth, effective(mass, len(use))))
     some = _Sums.of(hidden, codes, mass * use, cells, len(start))
     at = _Sums.of(hidden[held], codes[held], mass[held], None, len(start))
