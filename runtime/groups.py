@@ -63,7 +63,7 @@ class Grouping(nn.Module):
     @torch.no_grad()
     def astray(self, rows: Tensors, group: torch.Tensor) -> torch.Tensor:
         """Return by how much another centre is nearer than that of the row's ``group`` ``(n,)``: 0 if none is."""
-        far = distances(self._points(rows, len(group)), self.centres)
+        far = distances(self._points(rows, group.shape[0]), self.centres)
         return far.gather(1, group[:, None])[:, 0] - far.min(dim=1).values
 
     def _points(self, rows: Tensors, n: int) -> torch.Tensor:
