@@ -90,7 +90,7 @@ class Chart(nn.Module):
 
     def __init__(self, d: int, latent: int, components: int, width: int) -> None:
         super().__init__()
-        self.width, self.latent = d, latent
+        self.latent = latent
         self.register_buffer("centre", torch.zeros(d))
         self.register_buffer("basis", torch.zeros(d, components))
         self.register_buffer("unit", torch.zeros(latent))

@@ -121,22 +121,12 @@ def layers(
     if int(use.sum()) == 0:
         return start, start
     every = _Sums.of(hidden, codes, mass, cells, len(start))
-    told_apart = cells is not None and len(every.counts) <= hidden.shape[1]
-    if told_apart and every.counts.numel() * _ROWS_A_NUMBER <= int(use.sum()):
-        assert cells is not None
-        some = _Sums.of(hidden, codes, mass * use, cells, len(start))
-        rows = effective(mass * use, len(use))
-
-        def likelihood(worth: float) -> float:
-            shares = some.shrunk(start, worth, rows)[cells[held], codes[held]]
-            return float((mass[held] * shares.log()).sum() / mass[held].sum().clamp(min=1e-12))
-
-        worth = max(_WORTHS, key=likelihood)
-        gain = likelihood(worth) - likelihood(_WORTHS[0])
-        if effective(mass[held], len(held)) * gain < _BORNE_OUT:
-            worth = _WORTHS[0]
-        return None, every.match(start, every.shrunk(start, worth, effective(mass, len(use))))
     some = _Sums.of(hidden, codes, mass * use, cells, len(start))
+    told_apart = len(every.counts) <= hidden.shape[1]
+    if cells is not None and told_apart and every.counts.numel() * _ROWS_A_NUMBER <= int(use.sum()):
+        rows = effective(mass * use, len(use))
+        worth = some.worth(start, rows, cells[held], codes[held], mass[held])
+        return None, every.match(start, every.shrunk(start, worth, effective(mass, len(use))))
     at = _Sums.of(hidden[held], codes[held], mass[held], None, len(start))
     best, least, ridge, layer = start, float(at.cross_entropy(start)), math.inf, start
     for tried in _RIDGES:
@@ -193,6 +183,27 @@ class _Sums:
         given = torch.softmax(self.hidden @ start.T, 1)
         seen = rows * self.counts + worth * len(start) * given
         return seen / seen.sum(1, keepdim=True)
+
+    def worth(
+        self,
+        start: torch.Tensor,
+        rows: float,
+        cells: torch.Tensor,
+        codes: torch.Tensor,
+        mass: torch.Tensor,
+    ) -> float:
+        """Return what rows of weights ``mass`` in ``cells``, each ``(n,)``, say is best for ``shrunk``.
+
+        It is the least unless they clearly favour more.
+        """
+        share = mass / mass.sum().clamp(min=1e-12)
+        scores = [
+            float((share * self.shrunk(start, worth, rows)[cells, codes].log()).sum())
+            for worth in _WORTHS
+        ]
+        best = max(scores)
+        clear = effective(mass, len(mass)) * (best - scores[0]) >= _BORNE_OUT
+        return _WORTHS[scores.index(best)] if clear else _WORTHS[0]
 
     def match(self, start: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
         """Return the layer under which every cell has its ``shares``, as far as its features tell cells apart.

@@ -246,20 +246,25 @@ class FittedDiffusion:
         starts = rows[" e"]
         n, group = starts.shape[0], network.drawn(rows[" u"], given)
         known: Any = network.known(network.seen(given, n), group)
-        if _written_down():
-            return self._best_of(network, grouping, starts, group, known)
-        left = torch.arange(n, device=starts.device)
-        images = torch.empty(n, network.chart.width, device=starts.device)
-        astray = torch.full((n,), torch.inf, device=starts.device)
-        for start in starts.unbind(dim=1):
-            denoised = self.module.knowing(network, known[left])
-            found = network.chart.decode(self._integrate(denoised, start[left], SIGMA_MAX))
-            far = grouping.astray(part(self.shape, found.clamp(-1, 1)), group[left])
-            nearer = far < astray[left]
-            images[left[nearer]], astray[left[nearer]] = found[nearer], far[nearer]
-            left = left[far > _ASTRAY]
-            if len(left) == 0:
+
+        def tried(start: torch.Tensor, at: Any) -> tuple[torch.Tensor, torch.Tensor]:
+            denoised = self.module.knowing(network, known[at])
+            found = network.chart.decode(self._integrate(denoised, start[at], SIGMA_MAX))
+            return found, grouping.astray(part(self.shape, found.clamp(-1, 1)), group[at])
+
+        first, *others = starts.unbind(dim=1)
+        images, astray = tried(first, slice(None))
+        exported = (
+            torch.compiler.is_exporting()
+        )  # how many rows are left may then not depend on them
+        for start in others:
+            left = slice(None) if exported else torch.nonzero(astray > _ASTRAY)[:, 0]
+            if isinstance(left, torch.Tensor) and len(left) == 0:
                 break
+            found, far = tried(start, left)
+            taken = (astray[left] > _ASTRAY) & (far < astray[left])
+            images[left] = torch.where(taken[:, None], found, images[left])
+            astray[left] = torch.where(taken, far, astray[left])
         return images
 
     def denoise(self, x: torch.Tensor, sigma: torch.Tensor, inputs: Tensors) -> torch.Tensor:
@@ -313,28 +318,6 @@ class FittedDiffusion:
             start = start * times[0]
         return midpoint(velocity, start, times)
 
-    def _best_of(
-        self,
-        network: ImageDenoiser,
-        grouping: Grouping,
-        starts: torch.Tensor,
-        group: torch.Tensor,
-        known: Any,
-    ) -> torch.Tensor:
-        """Draw what ``_of_groups`` does with every try of every row: an exported function has no other way."""
-        denoised, images, astray = self.module.knowing(network, known), None, None
-        for start in starts.unbind(dim=1):
-            found = network.chart.decode(self._integrate(denoised, start, SIGMA_MAX))
-            far = grouping.astray(part(self.shape, found.clamp(-1, 1)), group)
-            if images is None or astray is None:
-                images, astray = found, far
-                continue
-            taken = (astray > _ASTRAY) & (far < astray)
-            images = torch.where(taken[:, None], found, images)
-            astray = torch.where(taken, far, astray)
-        assert images is not None
-        return images
-
     def log_prob(self, targets: Tensors, inputs: Tensors) -> torch.Tensor:
         """Raise CausalcError: a diffusion model has no cheap density."""
         raise CausalcError(
@@ -357,11 +340,6 @@ class FittedDiffusion:
         (folder / "scheduler").mkdir()
         scheduler = json.dumps(scheduler_config(self.method, scale[0]), indent=1)
         (folder / "scheduler" / "scheduler_config.json").write_text(scheduler)
-
-
-def _written_down() -> bool:
-    """Whether what is computed is being exported."""
-    return bool(torch.compiler.is_exporting())
 
 
 def _of_shares(logits: torch.Tensor) -> Denoise:
