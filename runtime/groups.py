@@ -104,19 +104,30 @@ def central(points: torch.Tensor, mass: torch.Tensor, count: int, seed: int) -> 
 
 
 class Asking(nn.Module):
-    """Logits of the groups given the inputs: a tower with a last layer."""
+    """P(group | inputs): the mean of two softmaxes, one on what a contrast's tower says, one on a tower of its own.
+
+    The first is the contrast's own answer (``begin``), the second starts there and learns the groups as classes
+    (``learn``). Their errors differ, so that the mean predicts held-out rows as well as the better of them.
+    """
 
     def __init__(self, inputs: Variables, width: int, rank: int, groups: int) -> None:
         super().__init__()
+        self.first = nn.Linear(rank, groups)
         self.tower = Tower(inputs, width, rank, DROPOUT)
         self.last = nn.Linear(rank, groups)
 
     def forward(
         self, rows: Tensors, n: int, generator: torch.Generator | None = None
     ) -> torch.Tensor:
-        """Return logits ``(n, groups)``; in training a generator gives jitter and dropout."""
+        """Return the second's logits ``(n, groups)``; in training a generator gives jitter and dropout."""
         found: torch.Tensor = self.last(self.tower(rows, n, generator).float())
         return found
+
+    def shares(self, rows: Tensors, said: torch.Tensor) -> torch.Tensor:
+        """Return P(group | inputs) ``(n, groups)``, float64; ``said`` ``(n, rank)`` is by the contrast's tower."""
+        both = (self.first(said), self.forward(rows, said.shape[0]))
+        first, second = (torch.softmax(logits.double(), dim=1) for logits in both)
+        return (first + second) / 2
 
     def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
         """Return the cross-entropy of each row's group."""
@@ -131,11 +142,11 @@ class Asking(nn.Module):
         groups: torch.Tensor,
         mass: torch.Tensor,
     ) -> None:
-        """Start from what the towers of a contrast know.
+        """Set both to what the towers of a contrast know.
 
         ``right`` ``(n, rank)`` is what the right one says of the targets, ``groups`` and ``mass`` are ``(n,)``. Its
         product with what ``left`` says is the log ratio of p(y | x) to p(y), so that its mean over a group is a good
-        row of the weight to begin with.
+        row of the weight.
         """
         self.tower.load_state_dict(left.state_dict())
         right, mass, count = right.double(), mass.double(), self.last.out_features
@@ -144,7 +155,9 @@ class Asking(nn.Module):
         means = sums.index_add_(0, groups, mass[:, None] * right) / shares[:, None]
         bias = (shares / shares.sum()).clamp(min=1e-6).log()
         weight = means / math.sqrt(right.shape[1])
-        self.last.load_state_dict({"weight": weight.float(), "bias": bias.float()})
+        known = {"weight": weight.float(), "bias": bias.float()}
+        self.first.load_state_dict(known)
+        self.last.load_state_dict(known)
 
     def learn(
         self,
@@ -155,8 +168,9 @@ class Asking(nn.Module):
         setting: Setting,
         report: Report,
     ) -> None:
-        """Train on rows whose ``groups`` ``(n,)`` are known; held-out rows say how far to trust the last layer."""
+        """Train the second on rows whose ``groups`` ``(n,)`` are known; held-out rows say how far to trust its layer."""
         told = {**rows, GROUP: groups}
+        self.first.requires_grad_(False)
         held = train(self, told, mass, _PLAN.at_most(steps), setting, report).held_out
         self.eval()
         hidden = in_batches(self._hidden, rows, len(groups), torch.device(setting.device))

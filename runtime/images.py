@@ -116,17 +116,23 @@ class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         if self.codes is not None:
             one_hot: torch.Tensor = self.codes(inputs, n)
             return one_hot
-        if self.tower is None:
-            return None
-        with torch.no_grad():
-            found: torch.Tensor = self.tower(inputs, n)
-        return (found.float() - self.feature_centre) @ self.feature_basis
+        return None if self.tower is None else self.features(self.said(inputs, n))
 
-    def drawn(self, uniform: torch.Tensor, inputs: Tensors) -> torch.Tensor:
+    @torch.no_grad()
+    def said(self, inputs: Tensors, n: int) -> torch.Tensor:
+        """Return what the tower says of the inputs, ``(n, rank)``, where there is one."""
+        assert self.tower is not None
+        found: torch.Tensor = self.tower(inputs, n)
+        return found.float()
+
+    def features(self, said: torch.Tensor) -> torch.Tensor:
+        """Return what the tower ``said`` in nats, ``(n, rank)``."""
+        return (said - self.feature_centre) @ self.feature_basis
+
+    def drawn(self, uniform: torch.Tensor, inputs: Tensors, said: torch.Tensor) -> torch.Tensor:
         """Return a group for each row by uniforms ``(n,)``, where there are groups."""
         assert self.asked is not None
-        logits = self.asked(inputs, uniform.shape[0])
-        return codes_at(uniform, torch.softmax(logits.double(), dim=1))
+        return codes_at(uniform, self.asked.shares(inputs, said))
 
     def known(
         self,

@@ -32,7 +32,7 @@ from causalc.runtime.seal import flush, key_of, put_text, read_json, read_sealed
 
 __all__ = ["FORMAT", "Entry", "Store", "key_of", "seal", "verify"]
 
-FORMAT = 5
+FORMAT = 6
 _KEY = re.compile(r"[0-9a-f]{64}")
 _PACKAGES = ("causalc", "torch", "diffusers", "numpy", "safetensors")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

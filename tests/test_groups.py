@@ -55,9 +55,23 @@ def test_a_softmax_asks_for_groups_as_often_as_they_come() -> None:
     groups, mass = torch.from_numpy(group), torch.ones(4000)
     asking.begin(left, right, groups, mass)
     asking.learn(codes, groups, mass, 500, Setting(0, "cpu"), Report())
-    found = torch.softmax(asking({"x": torch.arange(2)}, 2), dim=1)
-    np.testing.assert_allclose(found, law, rtol=0, atol=0.05)
+    each = {"x": torch.arange(2)}
+    np.testing.assert_allclose(torch.softmax(asking(each, 2), dim=1), law, rtol=0, atol=0.05)
     assert not any(p.requires_grad for p in asking.parameters())
+
+
+def test_groups_are_asked_for_by_the_mean_of_two_softmaxes() -> None:
+    """The first sees what the contrast's tower says, as it is; the second its own tower."""
+    with seeded(4):
+        asking = Asking((("x", categorical("a", "b")),), 16, 2, 3)
+    each, said = {"x": torch.tensor([1, 0, 1])}, torch.tensor([[0.3, -1], [2, 0], [0, 0]])
+    weight, bias = asking.first.weight.double(), asking.first.bias.double()
+    first = torch.softmax(said.double() @ weight.T + bias, dim=1)
+    second = torch.softmax(asking(each, 3).double(), dim=1)
+    assert (first - second).abs().max() > 0.05
+    torch.testing.assert_close(
+        asking.shares(each, said), (first + second) / 2, rtol=1e-5, atol=1e-7
+    )
 
 
 def test_a_softmax_starts_from_what_towers_know() -> None:
@@ -69,8 +83,9 @@ def test_a_softmax_starts_from_what_towers_know() -> None:
     right = (law / law.mean(0)).log().T[groups] * 2**0.5
     left = Tower((("x", categorical("a", "b")),), 16, 2)
     asking.begin(left, right, groups, mass)
-    found = torch.softmax(torch.eye(2) @ asking.last.weight.T + asking.last.bias, dim=1)
-    torch.testing.assert_close(found, law, rtol=1e-5, atol=1e-5)
+    for layer in (asking.first, asking.last):
+        found = torch.softmax(torch.eye(2) @ layer.weight.T + layer.bias, dim=1)
+        torch.testing.assert_close(found, law, rtol=1e-5, atol=1e-5)
     assert all(
         torch.equal(a, b) for a, b in zip(asking.tower.parameters(), left.parameters(), strict=True)
     )

@@ -244,8 +244,9 @@ class FittedDiffusion:
         astray, the one that does least is kept.
         """
         starts = rows[" e"]
-        n, group = starts.shape[0], network.drawn(rows[" u"], given)
-        known: Any = network.known(network.seen(given, n), group)
+        said = network.said(given, starts.shape[0])
+        group = network.drawn(rows[" u"], given, said)
+        known: Any = network.known(network.features(said), group)
 
         def tried(start: torch.Tensor, at: Any) -> tuple[torch.Tensor, torch.Tensor]:
             denoised = self.module.knowing(network, known[at])
