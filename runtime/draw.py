@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from causalc.runtime.noise import Noise
 from causalc.runtime.schema import Schema
 from causalc.runtime.sources import to_array
 
-BATCH = 4096
+_LEAST, _MOST, _NUMBERS = 4096, 65_536, 1 << 24  # rows of a batch, and numbers in it
 
 
 class Draw:
@@ -24,8 +25,8 @@ class Draw:
 
     Columns are canonical arrays (see ``Kind``); ``table`` returns them as users write them. A row
     depends on the seed, its number and the order of ``sample`` calls, not on ``batch_size`` (up to
-    the rounding of float sums) or ``n``. Rows are numbered from ``first``: a large draw is the
-    draws of its parts, one after another.
+    the rounding of float sums) or ``n``; by default a batch is smaller the wider its columns are. Rows are
+    numbered from ``first``: a large draw is the draws of its parts, one after another.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class Draw:
         n: int,
         *,
         seed: int = 0,
-        batch_size: int = BATCH,
+        batch_size: int | None = None,
         first: int = 0,
     ) -> None:
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
@@ -47,7 +48,9 @@ class Draw:
             )
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
             raise CausalcError(f"seed={seed!r} must be a whole number.")
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        if batch_size is not None and (
+            isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1
+        ):
             raise CausalcError(f"batch_size={batch_size!r} must be a whole number above 0.")
         if isinstance(first, bool) or not isinstance(first, int) or first < 0:
             raise CausalcError(f"first={first!r} must be a whole number, 0 or more.")
@@ -87,12 +90,13 @@ class Draw:
                 f"P({', '.join(model.targets)}): the input {lacking[0]!r} is missing."
             )
         key, self._position = str(self._position), self._position + 1
-        parts = []
-        for start in range(0, self.n, self.batch_size):
-            stop = min(start + self.batch_size, self.n)
+        parts, start, size = [], 0, self.batch_size or _LEAST
+        while start < self.n:
+            stop = min(start + size, self.n)
             given = {name: inputs[name][start:stop] for name in model.inputs}
             noise = Noise(self.seed, key, self._first + start, self._first + stop)
             parts.append(model.sample(stop - start, given, noise))
+            start, size = stop, self.batch_size or _rows([*given.values(), *parts[0]])
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
     def policy(self, policy: Policy, inputs: Arrays) -> np.ndarray:
@@ -123,6 +127,12 @@ class Draw:
                 shown = boxed
             data[name] = shown
         return pd.DataFrame(data)
+
+
+def _rows(columns: Sequence[np.ndarray]) -> int:
+    """Return how many rows of such columns make a batch."""
+    width = sum(math.prod(column.shape[1:]) for column in columns)
+    return max(_LEAST, min(_MOST, _NUMBERS // width))
 
 
 def _memory() -> int:

@@ -168,7 +168,7 @@ class Asking(nn.Module):
         setting: Setting,
         report: Report,
     ) -> None:
-        """Train the second on rows whose ``groups`` ``(n,)`` are known; held-out rows say how far to trust its layer."""
+        """Train the second on rows whose ``groups`` ``(n,)`` are known; held-out rows say how far to trust it."""
         told = {**rows, GROUP: groups}
         self.first.requires_grad_(False)
         held = train(self, told, mass, _PLAN.at_most(steps), setting, report).held_out

@@ -23,3 +23,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def update_golden(request: pytest.FixtureRequest) -> bool:
     """Whether expected texts are to be rewritten."""
     return bool(request.config.getoption("--update-golden"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that need an accelerator skip where there is none."""
+    need = [item for item in items if item.get_closest_marker("gpu")]
+    if not need:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in need:
+            item.add_marker(pytest.mark.skip(reason="no accelerator here"))

@@ -14,7 +14,8 @@ from causalc.errors import CausalcError
 from causalc.runtime.families.protocol import Shape, Tensors
 from causalc.runtime.specs import ModelSpec
 
-_ROWS = 1024
+_ROWS = 1024  # at once: what they are turned into stays in the caches of a CPU
+_MOST_ROWS, _NUMBERS = 65_536, 1 << 24  # at once on an accelerator, and in all
 
 
 def whole(spec: ModelSpec, name: str, default: int) -> int:
@@ -61,15 +62,28 @@ def in_batches(
     rows: Tensors,
     n: int,
     device: torch.device,
-    most: int = _ROWS,
+    most: int = 0,
 ) -> torch.Tensor:
-    """Apply ``function`` to rows, ``most`` at a time, on ``device`` and join the results on the CPU."""
+    """Apply ``function`` to rows, ``most`` at a time, on ``device`` and join the results on the CPU.
+
+    By default as many as suit the device.
+    """
     parts = []
+    most = most or rows_at_once(rows, device)
     for start in range(0, n, most):
         stop = min(start + most, n)
         batch = {name: values[start:stop] for name, values in rows.items()}
         parts.append(function(move(batch, device) | _count(stop - start)).cpu())
     return torch.cat(parts) if parts else torch.empty(0)
+
+
+def rows_at_once(rows: Mapping[str, Any], device: torch.device) -> int:
+    """Return how many rows of so many numbers are computed at a time: what fits a CPU's caches, or fills a device."""
+    if device.type == "cpu":
+        return _ROWS
+    width = sum(values[:1].numel() for values in rows.values())
+    most: int = _NUMBERS // max(1, width)
+    return max(_ROWS, min(_MOST_ROWS, most))
 
 
 def in_distinct_batches(
