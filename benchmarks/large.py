@@ -1,18 +1,20 @@
 """Queries over many variables that need step 7: compiled, trained, sampled, compared with simulation.
 
     python benchmarks/large.py [--variables 40] [--edges 15] [--kinds binary linear] [--seeds 0 1 2]
+        [--families auto table softmax mixture flow diffusion]
 
 The graph of a seed: each variable, in order, takes up to three parents among the ten before it; then
 `edges` pairs at most ten apart are confounded. The query is P(Y | do(X)) of the first pair (X, Y) in
 order, X an ancestor of Y, whose derivation takes line 7 of ID, whatever comes of it. Binary: every
 variable is a coin whose log-odds are linear in its causes. Linear: linear with normal noise. Scored is
 ½-L1 (binary) or W1 (linear), averaged over two values of X; `floor` is what as many rows of the truth as
-were trained on and hold that X would score, `naive` a perfect P(Y | X).
+were trained on and hold that X would score, `naive` a perfect P(Y | X). `auto` leaves the families to the compiler.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,9 +25,14 @@ import torch
 from worlds import Columns, w1
 
 import causalc
+from causalc.compiler.view import Spec
 
 _NEAR = 10
 _DRAWS = 100_000
+FAMILIES = {
+    "binary": ("auto", "table", "softmax", "diffusion"),
+    "linear": ("auto", "mixture", "flow", "diffusion"),
+}
 
 
 @dataclass(frozen=True)
@@ -93,13 +100,14 @@ def queries(world: World) -> Iterator[tuple[int, int]]:
     yield from ((x, y) for x in range(count) for y in range(x + 1, count) if x in ancestors[y])
 
 
-def first(world: World) -> tuple[int, int, Any] | None:
-    """Return the first query that needs step 7, with its program."""
+def first(world: World, family: str) -> tuple[int, int, Any] | None:
+    """Return the first query that needs step 7, with its program by one family."""
     kind = "binary" if world.kind == "binary" else "real"
     kinds = {f"V{i}": kind for i in range(len(world.parents))}
+    models = None if family == "auto" else dict.fromkeys(kinds, Spec(family))
     for x, y in queries(world):
         try:
-            program = causalc.compile(f"P(V{y} | do(V{x}))", world.graph, kinds)
+            program = causalc.compile(f"P(V{y} | do(V{x}))", world.graph, kinds, models=models)
         except causalc.NotIdentifiable:
             continue
         if "line 7" in str(program.estimand.derivation):
@@ -142,29 +150,35 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--kinds", nargs="+", default=["binary", "linear"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--families", nargs="+", default=["auto"])
     parser.add_argument("--dry", action="store_true", help="print the queries and plans alone")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    print("kind    seed query                 compile s  CPU s   error   floor  ratio   naive")
+    print(
+        "kind    family     seed query                 compile s  CPU s   error   floor  ratio   naive"
+    )
     for kind in chosen.kinds:
-        for seed in chosen.seeds:
+        able = [family for family in chosen.families if family in FAMILIES[kind]]
+        for seed, family in itertools.product(chosen.seeds, able):
             start = time.process_time()
             world = World.random(kind, chosen.variables, chosen.edges, seed)
-            found = first(world)
+            found = first(world, family)
             compiled = time.process_time() - start
             if found is None:
-                print(f"{kind:8}{seed:4} no query needs step 7")
+                print(f"{kind:8}{family:10}{seed:5} no query needs step 7")
                 continue
             x, y, program = found
             if chosen.dry:
-                print(f"{kind:8}{seed:4} P(V{y} | do(V{x})) {compiled:.1f}\n{program.plan}")
+                print(
+                    f"{kind:8}{family:10}{seed:5} P(V{y} | do(V{x})) {compiled:.1f}\n{program.plan}"
+                )
                 continue
             data = world.simulate(np.random.default_rng(seed + 1), chosen.rows)
             sampler = program.fit(data, progress=False, seed=seed)
             seconds = time.process_time() - start
             error, floor, naive = score(world, x, y, sampler, data)
             print(
-                f"{kind:8}{seed:4} {f'P(V{y} | do(V{x}))':21} {compiled:9.1f} {seconds:6.1f}"
+                f"{kind:8}{family:10}{seed:5} {f'P(V{y} | do(V{x}))':21} {compiled:9.1f} {seconds:6.1f}"
                 f"  {error:.4f}  {floor:.4f} {error / floor:6.2f}  {naive:.4f}",
                 flush=True,
             )

@@ -1,12 +1,14 @@
 """How fast trained samplers draw, as a share of this machine's fp32 matmul peak.
 
-    python benchmarks/throughput.py [--rows 16384] [--repeats 3]
+    python benchmarks/throughput.py [--rows 16384] [--repeats 3] [--device cuda] [--matmul high]
 
 Networks are untrained: their speed does not depend on their weights. FLOPs are those of the linear
 layers (2 for a weight and a row); what else there is to do counts as time alone. The peak is that of a
 square product of 1024, measured before and after each figure, because other work on the machine slows
-both. Seconds are CPU seconds of one thread. `diffusers` is the same network in the loop that its documentation
-shows: FlowMatchEulerDiscreteScheduler.step after each evaluation, inputs embedded each time.
+both. Seconds are CPU seconds of one thread. On an accelerator they are those of a clock, from inputs and
+noise on the CPU to samples there, and the product is of 8192; `--matmul high` lets float32 products round as
+TF32. `diffusers` is the same network in the loop that its documentation shows:
+FlowMatchEulerDiscreteScheduler.step after each evaluation, inputs embedded each time.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from causalc.runtime.families.diffusion import _class as denoiser_class
 from causalc.runtime.families.flow import FittedFlow, Flow
 from causalc.runtime.families.gan import Adversaries, FittedAdversaries
 from causalc.runtime.families.mixture import FittedMixture, Mixture
+from causalc.runtime.families.neural import device_of, move
 from causalc.runtime.families.protocol import Shape
 from causalc.runtime.families.vae import Autoencoder, FittedAutoencoder
 from causalc.runtime.noise import Noise
@@ -36,20 +39,27 @@ from causalc.runtime.specs import ModelSpec
 
 ONE = Shape((("y", real()),), (("a", real()), ("b", real())))
 WIDE = Shape((("y", vector(16)),), (("a", real()), ("b", vector(16))))
-_PEAK = 1024
+_PEAK = {"cpu": 1024, "cuda": 8192}
 
 
-def seconds(work: Callable[[], Any]) -> float:
-    """Return the CPU seconds of a call."""
-    start = time.process_time()
+def seconds(work: Callable[[], Any], device: str) -> float:
+    """Return the seconds of a call: of the CPU, or of a clock until an accelerator is done."""
+    if device == "cpu":
+        start = time.process_time()
+        work()
+        return time.process_time() - start
+    torch.cuda.synchronize()
+    start = time.perf_counter()
     work()
-    return time.process_time() - start
+    torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
-def peak() -> float:
+def peak(device: str) -> float:
     """Return the FLOP/s of a square product."""
-    a = torch.randn(_PEAK, _PEAK)
-    return 5 * 2 * _PEAK**3 / seconds(lambda: [a @ a for _ in range(5)])
+    size = _PEAK[device]
+    a = torch.randn(size, size, device=device)
+    return 5 * 2 * size**3 / seconds(lambda: [a @ a for _ in range(5)], device)
 
 
 def flops(module: nn.Module, run: Callable[[], Any]) -> float:
@@ -105,18 +115,19 @@ def by_diffusers(fitted: FittedDiffusion, steps: int) -> Line:
 
     @torch.no_grad()
     def run(n: int) -> torch.Tensor:
-        given = inputs_of(fitted.shape, n)
+        device = device_of(module)
+        given = move(inputs_of(fitted.shape, n), device)
         scheduler = FlowMatchEulerDiscreteScheduler(shift=1.0)
         scheduler.set_timesteps(steps)
-        x = torch.randn(n, d, generator=torch.Generator().manual_seed(0))
+        x = torch.randn(n, d, generator=torch.Generator().manual_seed(0)).to(device)
         for t in scheduler.timesteps:
-            time_ = (t / 1000).clamp(max=0.9875).expand(n, 1)
+            time_ = (t / 1000).clamp(max=0.9875).to(device).expand(n, 1)
             sigma = time_ / (1 - time_)
             scaled = x * (1 + sigma)
             raw = module.network(scale_in(scaled, sigma, module.data), level(sigma[:, 0]), given)
             clean = denoise(raw, scaled, sigma, module.data, module.slots)
             x = scheduler.step((x - clean) / time_, t, x).prev_sample
-        return x
+        return x.cpu()
 
     return Line("  by diffusers", steps, module, run)
 
@@ -145,16 +156,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=16_384)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--device", default="cpu", choices=[*_PEAK])
+    parser.add_argument("--matmul", default="highest", choices=["highest", "high"])
     chosen = parser.parse_args()
     torch.set_num_threads(1)
+    torch.set_float32_matmul_precision(chosen.matmul)
+    device = chosen.device
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("no accelerator here: nothing to time")
     print(f"{'sampler':32}{'evals':>6}{'rows/s':>10}{'GFLOP/s':>9}{'peak':>7}{'share':>7}")
     for line in lines():
         work = flops(line.module, lambda line=line: line.run(256)) / 256 * chosen.rows
+        line.module.to(device)
         line.run(chosen.rows)
-        best, most = float("inf"), peak()
+        best, most = float("inf"), peak(device)
         for _ in range(chosen.repeats):
-            best = min(best, seconds(lambda line=line: line.run(chosen.rows)))
-            most = max(most, peak())
+            best = min(best, seconds(lambda line=line: line.run(chosen.rows), device))
+            most = max(most, peak(device))
         rate = work / best / 1e9
         print(
             f"{line.name:32}{line.evaluations:6}{chosen.rows / best:10,.0f}{rate:9.1f}"

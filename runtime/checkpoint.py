@@ -15,7 +15,6 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from causalc import __version__
 from causalc.errors import RunFailed
 from causalc.runtime.seal import put_text, read_sealed, sealed
 
@@ -57,7 +57,7 @@ class Checkpoints:
     def call(self, about: Mapping[str, Any]) -> Call:
         """Begin the next training call; ``about`` is what its state must agree with."""
         number, self._calls = self._calls, self._calls + 1
-        versions = {name: version(name) for name in ("causalc", "torch")}
+        versions = {"causalc": __version__, "torch": str(torch.__version__)}
         return Call(self, number, {**about, "versions": versions})
 
     @property

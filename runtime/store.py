@@ -27,6 +27,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
+from causalc import __version__
 from causalc.errors import CausalcError, RunFailed
 from causalc.runtime.seal import flush, key_of, put_text, read_json, read_sealed, sealed
 
@@ -34,7 +35,7 @@ __all__ = ["FORMAT", "Entry", "Store", "key_of", "seal", "verify"]
 
 FORMAT = 6
 _KEY = re.compile(r"[0-9a-f]{64}")
-_PACKAGES = ("causalc", "torch", "diffusers", "numpy", "safetensors")
+_PACKAGES = ("torch", "diffusers", "numpy", "safetensors")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -255,7 +256,7 @@ def _sum(path: Path) -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    found = {"causalc": __version__}
     for name in _PACKAGES:
         try:
             found[name] = version(name)

@@ -12,6 +12,7 @@ import torch
 from test_families import DENSE, ROUND_TRIPS, rows_of
 
 import causalc
+from causalc.compiler.view import Spec
 from causalc.runtime import specs
 from causalc.runtime.families.protocol import Setting, Shape
 from causalc.runtime.families.registry import family
@@ -70,7 +71,7 @@ def test_a_query_is_answered_here(kind: str, tmp_path: Path) -> None:
         "P(Y | do(X))",
         "X -> M; M -> Y; X <-> Y",
         binary,
-        models={v: causalc.compiler.view.Spec(kind) for v in "XMY"},
+        models={v: Spec(kind) for v in "XMY"},
     )
     sampler = program.fit(data, device="cuda", progress=False, store=tmp_path / "store")
     found = [sampler.sample(40_000, X=x, seed=x)["Y"].mean() for x in (0, 1)]
@@ -87,7 +88,7 @@ def test_numbers_are_drawn_alike_however_many_at_once(tmp_path: Path) -> None:
         "P(Y | do(X))",
         "X -> Y",
         {"X": "real", "Y": "real"},
-        models={"Y": causalc.compiler.view.Spec("diffusion", {"steps": 200})},
+        models={"Y": Spec("diffusion", (), (("steps", 200),))},
     )
     sampler = program.fit(data, device="cuda", progress=False)
     drawn = [
