@@ -60,7 +60,7 @@ class Modulated(nn.Module):
         else:
             u = torch.addcmul(shift, functional.layer_norm(h, h.shape[1:]), scale)
         seen = torch.addmm(given, u, self.first.weight.T)
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or torch.is_autocast_enabled(h.device.type):
             return torch.addmm(h, functional.silu(seen), self.second.weight.T)
         return torch.addmm(h, functional.silu(seen, inplace=True), self.second.weight.T, out=h)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from causalc.errors import CausalcError
 from causalc.runtime import specs
@@ -349,3 +350,17 @@ def test_noise_is_keyed_by_seed_factor_and_row() -> None:
     assert (Noise(2, "0", 0, 700).normal(2) != first).all()
     assert (Noise(1, "1", 0, 700).normal(2) != first).all()
     assert derive(1, "a") != derive(1, "b") and 0 <= derive(1, "a") < 2**63
+
+
+def test_noise_is_that_of_each_row_however_many_threads_fill_it() -> None:
+    before, drawn = torch.get_num_threads(), []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        noise = Noise(3, "k", 100, 70_000)
+        drawn.append((noise.normal(2), noise.uniform(), noise.normal()))
+    torch.set_num_threads(before)
+    for one, other in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(one, other)
+    part = Noise(3, "k", 40_000, 40_005)
+    np.testing.assert_array_equal(part.normal(2), drawn[0][0][39_900:39_905])
+    np.testing.assert_array_equal(part.uniform(), drawn[0][1][39_900:39_905])
