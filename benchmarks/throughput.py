@@ -1,13 +1,14 @@
 """How fast trained samplers draw, as a share of this machine's fp32 matmul peak.
 
-    python benchmarks/throughput.py [--rows 16384] [--repeats 3] [--device cuda] [--matmul high]
+    python benchmarks/throughput.py [--rows 16384] [--repeats 3] [--device cuda] [--matmul high] [--compile]
 
 Networks are untrained: their speed does not depend on their weights. FLOPs are those of the linear
 layers (2 for a weight and a row); what else there is to do counts as time alone. The peak is that of a
 square product of 1024, measured before and after each figure, because other work on the machine slows
 both. Seconds are CPU seconds of one thread. On an accelerator they are those of a clock, from inputs and
 noise on the CPU to samples there, and the product is of 8192; `--matmul high` lets float32 products round as
-TF32. `diffusers` is the same network in the loop that its documentation shows:
+TF32, `--compile` has torch compile the networks of diffusion models first.
+`diffusers` is the same network in the loop that its documentation shows:
 FlowMatchEulerDiscreteScheduler.step after each evaluation, inputs embedded each time.
 """
 
@@ -33,7 +34,7 @@ from causalc.runtime.families.neural import device_of, move
 from causalc.runtime.families.protocol import Shape
 from causalc.runtime.families.vae import Autoencoder, FittedAutoencoder
 from causalc.runtime.noise import Noise
-from causalc.runtime.precondition import denoise, level, scale_in
+from causalc.runtime.precondition import denoise
 from causalc.runtime.schema import real, vector
 from causalc.runtime.specs import ModelSpec
 
@@ -124,7 +125,7 @@ def by_diffusers(fitted: FittedDiffusion, steps: int) -> Line:
             time_ = (t / 1000).clamp(max=0.9875).to(device).expand(n, 1)
             sigma = time_ / (1 - time_)
             scaled = x * (1 + sigma)
-            raw = module.network(scale_in(scaled, sigma, module.data), level(sigma[:, 0]), given)
+            raw = module.raw(scaled, sigma, given)
             clean = denoise(raw, scaled, sigma, module.data, module.slots)
             x = scheduler.step((x - clean) / time_, t, x).prev_sample
         return x.cpu()
@@ -157,9 +158,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=16_384)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="cpu", choices=[*_PEAK])
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--matmul", default="highest", choices=["highest", "high"])
     chosen = parser.parse_args()
-    torch.set_num_threads(1)
+    if chosen.device == "cpu":
+        torch.set_num_threads(1)
     torch.set_float32_matmul_precision(chosen.matmul)
     device = chosen.device
     if device == "cuda" and not torch.cuda.is_available():
@@ -168,6 +171,8 @@ def main() -> None:
     for line in lines():
         work = flops(line.module, lambda line=line: line.run(256)) / 256 * chosen.rows
         line.module.to(device)
+        if chosen.compile and hasattr(line.module, "network"):
+            line.module.network.compile()
         line.run(chosen.rows)
         best, most = float("inf"), peak(device)
         for _ in range(chosen.repeats):

@@ -187,6 +187,17 @@ class Sampler:
                 f"{self.folder}: its models do not fit its query ({reason}); save the sampler again"
             ) from error
 
+    def compiled(self) -> Sampler:
+        """Have torch compile the networks of diffusion models on an accelerator, in place; returns the sampler.
+
+        The first draw then takes some ten seconds longer for each network, later ones are faster: worth it for
+        many millions of rows. Elsewhere nothing changes.
+        """
+        for model in self.models.values():
+            if hasattr(model, "compile"):
+                model.compile()
+        return self
+
     def query_name(self, query: str | None = None) -> str:
         """The query itself, or the first one of the program; raises ``CausalcError`` for an unknown one."""
         queries = self.program.module.QUERIES

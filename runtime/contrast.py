@@ -29,6 +29,8 @@ _SAMPLE = 10_000
 _FILTERS = 32
 _SIDE = 8  # pixels that filters are worth
 _FAINT = 0.02  # contrast that is none
+_FEW = 8  # numbers of a variable that nothing is learnt by heart from
+_FEW_WIDTH = 64
 _FULL_JITTER = 35.0  # the root of the width from which jitter is as large as the signal
 
 
@@ -78,6 +80,50 @@ class Strokes(nn.Module):
         return x.flatten(1)
 
 
+class Few(nn.Module):
+    """The few numbers that tell no row from its like, to ``(n, rank)``: codes, numbers, the mean of each channel.
+
+    They can do without dropout, which drowns what says little: with one half of it a tower told a digit better, and
+    forgot how bright and of what colour it was.
+    """
+
+    centre: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, variables: Variables, rank: int) -> None:
+        super().__init__()
+        self.lit = tuple(v for v in variables if v[1].name == "image")
+        few = (v for v in variables if v[1].discrete or (v[1].shape or v[1].scalar))
+        self.few = tuple(v for v in few if v not in self.lit and v[1].width <= _FEW)
+        self.features = Features(self.few)
+        channels = sum(kind.shape[2] for _, kind in self.lit)
+        n = channels + (self.features.width if self.few else 0)
+        self.register_buffer("centre", torch.zeros(channels))
+        self.register_buffer("scale", torch.ones(channels))
+        self.first = nn.Linear(n, _FEW_WIDTH) if n else None
+        self.second = nn.Linear(_FEW_WIDTH, rank) if n else None
+
+    def standardise(self, rows: Tensors) -> None:
+        """Set centre and scale from encoded rows."""
+        if self.lit:
+            means = self._means({name: rows[name][:_SAMPLE] for name, _ in self.lit})
+            self.centre.copy_(means.mean(dim=0))
+            self.scale.copy_(means.std(dim=0).clamp(min=1e-3))
+
+    def _means(self, rows: Tensors) -> torch.Tensor:
+        return torch.cat([unpack(rows[name]).mean(dim=(2, 3)) for name, _ in self.lit], dim=1)
+
+    def forward(self, rows: Tensors, n: int) -> torch.Tensor | None:
+        """Return ``(n, rank)``, None where there are none."""
+        if self.first is None or self.second is None:
+            return None
+        parts = [self.features(rows, n)] if self.few else []
+        if self.lit:
+            parts.append((self._means(rows) - self.centre) / self.scale)
+        found: torch.Tensor = self.second(functional.silu(self.first(torch.cat(parts, dim=1))))
+        return found
+
+
 class Tower(nn.Module):
     """Encoded variables to a vector of ``rank`` numbers, standardised and jittered in training.
 
@@ -86,7 +132,8 @@ class Tower(nn.Module):
     through small filters (``Strokes``), so that it need not be for every place.
     Large images pass through their leading principal components (``Leading``); only filters see their
     pixels. Training adds normal noise whose size grows with the root of the number of pixels, so that
-    what many pixels agree on stays legible and what one pixel says cannot be memorised.
+    what many pixels agree on stays legible and what one pixel says cannot be memorised. What ``Few``
+    numbers say is added.
     """
 
     centre: torch.Tensor
@@ -109,9 +156,11 @@ class Tower(nn.Module):
         found = sum(strokes.width for strokes in self.strokes)  # type: ignore[misc]
         sizes = (n + grey + found, width, width, rank)
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
+        self.few = Few(variables, rank)
 
     def standardise(self, rows: Tensors) -> None:
         """Set centre, scale and jitter from encoded rows."""
+        self.few.standardise(rows)
         start = 0
         for name, kind in self.features.inputs:
             one = Features(((name, kind),)).width
@@ -154,7 +203,8 @@ class Tower(nn.Module):
         for layer in self.layers[:-1]:
             x = dropped(functional.silu(layer(x)), self.dropout, generator)
         out: torch.Tensor = self.layers[-1](x)
-        return out
+        few = self.few(rows, n)
+        return out if few is None else out + few
 
 
 def jittered(

@@ -86,10 +86,6 @@ class ResidualDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
-    def forward(self, x: torch.Tensor, level: torch.Tensor, inputs: Tensors) -> torch.Tensor:
-        """Return raw output ``(n, d)`` for ``x`` ``(n, d)`` and ``level`` ``(n,)``."""
-        return self.given(x, level, self.known(inputs, x.shape[0]))
-
     def known(self, inputs: Tensors, n: int) -> list[torch.Tensor]:
         """Return what the inputs alone add to the first layer and to each block, each ``(n, width)``."""
         features, count = self.features(inputs, n), self.features.width
@@ -97,10 +93,10 @@ class ResidualDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         context = functional.silu(self.context(features))
         return [first, *(block.given(context) for block in self.blocks)]  # type: ignore[operator]
 
-    def given(
+    def forward(
         self, x: torch.Tensor, level: torch.Tensor, known: list[torch.Tensor]
     ) -> torch.Tensor:
-        """Return raw output for ``x`` and ``level``, ``(n,)`` or ``(1,)`` for all rows.
+        """Return raw output ``(n, d)`` for ``x`` ``(n, d)`` and ``level``, ``(n,)`` or ``(1,)`` for all rows.
 
         ``known`` is computed once however many evaluations follow.
         """

@@ -93,6 +93,12 @@ class Conditional:
         parts = [fitted.log_prob(rows, rows) for _, fitted in self.links]
         return np.asarray(torch.stack(parts).sum(dim=0).numpy())
 
+    def compile(self) -> None:
+        """Have torch compile the networks of links that are called many times a draw, where an accelerator is."""
+        for _, fitted in self.links:
+            if hasattr(fitted, "compile"):
+                fitted.compile()
+
     def save(self, folder: Path) -> None:
         """Write ``config.json`` and one folder a link."""
         config = {

@@ -104,10 +104,11 @@ def central(points: torch.Tensor, mass: torch.Tensor, count: int, seed: int) -> 
 
 
 class Asking(nn.Module):
-    """P(group | inputs): the mean of two softmaxes, one on what a contrast's tower says, one on a tower of its own.
+    """P(group | inputs) by two softmaxes, one on what a contrast's tower says, one on a tower of its own.
 
     The first is the contrast's own answer (``begin``), the second starts there and learns the groups as classes
-    (``learn``). Their errors differ, so that the mean predicts held-out rows as well as the better of them.
+    (``learn``). Their errors differ. Logits are averaged: what is then said is as sure as held-out rows bear out, where
+    the mean of shares, each of which is, would be less so.
     """
 
     def __init__(self, inputs: Variables, width: int, rank: int, groups: int) -> None:
@@ -125,9 +126,8 @@ class Asking(nn.Module):
 
     def shares(self, rows: Tensors, said: torch.Tensor) -> torch.Tensor:
         """Return P(group | inputs) ``(n, groups)``, float64; ``said`` ``(n, rank)`` is by the contrast's tower."""
-        both = (self.first(said), self.forward(rows, said.shape[0]))
-        first, second = (torch.softmax(logits.double(), dim=1) for logits in both)
-        return (first + second) / 2
+        both = self.first(said).double() + self.forward(rows, said.shape[0]).double()
+        return torch.softmax(both / 2, dim=1)
 
     def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
         """Return the cross-entropy of each row's group."""

@@ -99,6 +99,23 @@ def test_numbers_are_drawn_alike_however_many_at_once(tmp_path: Path) -> None:
         np.testing.assert_allclose(other, drawn[0], rtol=1e-3, atol=1e-3)
 
 
+def test_compiled_networks_draw_the_same(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    v = rng.normal(size=(2000, 12)).astype(np.float32)
+    data = {"X": v[:, 0] + rng.normal(size=2000), "V": list(v)}
+    program = causalc.compile(
+        "P(V | do(X))",
+        "X -> V",
+        {"X": "real", "V": Spec("vector", (12,))},
+        models={"V": Spec("diffusion", (), (("steps", 50),))},
+    )
+    sampler = program.fit(pd.DataFrame(data), device="cuda", progress=False)
+    plain = np.stack(list(sampler.sample(5000, X=0.2, seed=1)["V"]))
+    assert sampler.compiled() is sampler
+    compiled = np.stack(list(sampler.sample(5000, X=0.2, seed=1)["V"]))
+    np.testing.assert_allclose(compiled, plain, rtol=1e-3, atol=1e-3)
+
+
 WIDE = Shape((("v", vector(16)),), (("a", vector(16)),))
 PICTURE = Shape((("y", image(8, 8)),), (("a", vector(4)),))
 

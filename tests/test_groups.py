@@ -60,7 +60,7 @@ def test_a_softmax_asks_for_groups_as_often_as_they_come() -> None:
     assert not any(p.requires_grad for p in asking.parameters())
 
 
-def test_groups_are_asked_for_by_the_mean_of_two_softmaxes() -> None:
+def test_groups_are_asked_for_by_the_geometric_mean_of_two_softmaxes() -> None:
     """The first sees what the contrast's tower says, as it is; the second its own tower."""
     with seeded(4):
         asking = Asking((("x", categorical("a", "b")),), 16, 2, 3)
@@ -69,9 +69,9 @@ def test_groups_are_asked_for_by_the_mean_of_two_softmaxes() -> None:
     first = torch.softmax(said.double() @ weight.T + bias, dim=1)
     second = torch.softmax(asking(each, 3).double(), dim=1)
     assert (first - second).abs().max() > 0.05
-    torch.testing.assert_close(
-        asking.shares(each, said), (first + second) / 2, rtol=1e-5, atol=1e-7
-    )
+    both = (first * second).sqrt()
+    shares = both / both.sum(dim=1, keepdim=True)
+    torch.testing.assert_close(asking.shares(each, said), shares, rtol=1e-5, atol=1e-7)
 
 
 def test_a_softmax_starts_from_what_towers_know() -> None:

@@ -136,6 +136,8 @@ class Preconditioned(nn.Module):
                 inputs.get(_FEATURES) if _CLEAN in inputs else network.seen(inputs, x.shape[0])
             )
             inputs = network.known(features, group, generator)
+        elif isinstance(network, ResidualDenoiser):
+            inputs = network.known(inputs, x.shape[0])
         out: torch.Tensor = network(scale_in(x, sigma, self.data), level(sigma[:, 0]), inputs)
         return out.float()
 
@@ -143,7 +145,7 @@ class Preconditioned(nn.Module):
         """Return the function of x ``(n, d)`` and a scalar σ that denoises rows with these inputs."""
         network: Any = self.network
         if isinstance(network, ResidualDenoiser):
-            return self.knowing(network.given, network.known(inputs, n))
+            return self.knowing(network, network.known(inputs, n))
         if isinstance(network, ImageDenoiser):
             return self.knowing(network, network.known(network.seen(inputs, n)))
 
@@ -318,6 +320,11 @@ class FittedDiffusion:
             times = times * (highest / (1 + highest))
             start = start * times[0]
         return midpoint(velocity, start, times)
+
+    def compile(self) -> None:
+        """Have torch compile the network on an accelerator, in place; its first draws are slow."""
+        if device_of(self.module).type == "cuda":
+            self.module.network.compile()
 
     def log_prob(self, targets: Tensors, inputs: Tensors) -> torch.Tensor:
         """Raise CausalcError: a diffusion model has no cheap density."""
