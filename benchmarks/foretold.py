@@ -12,8 +12,13 @@ import pandas as pd
 from degrade import AGAIN, CHANGES
 
 CLEAR = 2  # times the noise
-PREDICTORS = ("told", "asked")
+PREDICTORS = {
+    "told": "nats lost on held-out rows",
+    "asked": "nats lost where the program asks",
+    "shift": "the answer drawn with both",
+}
 _COLOURS = {"binary": "#4477aa", "ten": "#228833", "real": "#cc6677"}
+_MARKERS = {"steps": "o", "noise": "^", "too rigid": "s"}  # by the beginning of a change's name
 _LEAST = 3e-4  # smaller growth, or none, is shown there
 
 
@@ -42,7 +47,7 @@ class Line:
 
     def bound(self, predictor: str) -> float:
         """What was foretold."""
-        return self.told if predictor == "told" else self.asked
+        return float(getattr(self, predictor))
 
     def over(self, predictor: str) -> bool:
         """Whether the error grew by more than was foretold, and not by noise."""
@@ -50,14 +55,14 @@ class Line:
 
     def __str__(self) -> str:
         return (
-            f"{self.case:14}{self.kinds:7}{self.seed:3}  {self.model:16}{self.change:11}{self.nats_told:9.4f}"
+            f"{self.case:14}{self.kinds:7}{self.seed:3}  {self.model:18}{self.change:11}{self.nats_told:9.4f}"
             f"{self.nats_asked:9.4f}{self.told:8.4f}{self.asked:8.4f}{self.before:8.4f}{self.after:8.4f}"
             f"{self.shift:8.4f}{self.noise:8.4f}"
         )
 
 
 HEADER = (
-    "query         kinds seed  model           change        nats: told    asked"
+    "query         kinds seed  model             change        nats: told    asked"
     "    told   asked  before   after   shift   noise"
 )
 
@@ -84,6 +89,21 @@ def slope(lines: Lines, of: Callable[[Line], float]) -> float:
     """Least squares of the growth through the origin."""
     at = np.array([of(line) for line in lines])
     return float(at @ [line.growth for line in lines] / max(at @ at, 1e-12))
+
+
+def near(lines: Lines, predictor: str) -> float:
+    """The share of clear growths within a factor of two of the bound times the slope of the other queries."""
+
+    def bound(line: Line) -> float:
+        return line.bound(predictor)
+
+    hits = []
+    for line in lines:
+        others = [one for one in lines if one.case != line.case]
+        if others and line.growth > CLEAR * line.noise:
+            ratio = line.growth / max(slope(others, bound) * bound(line), 1e-12)
+            hits.append(0.5 <= ratio <= 2)
+    return mean(hits) if hits else float("nan")
 
 
 # ---- tables
@@ -114,10 +134,11 @@ def foretold(lines: Lines) -> str:
                     f"{correlation(some, predictor):.2f}",
                     f"{within:.2f}",
                     f"{median(slopes):.2f} ({min(slopes):.2f} to {max(slopes):.2f})",
+                    f"{near(some, predictor):.0%}",
                     f"{over} ({over / len(some):.0%})",
                 ]
             )
-    columns = "kinds|foretold by|lines|rank correlation|in one program|growth ÷ bound|grew by more"
+    columns = "kinds|foretold by|lines|rank correlation|in one program|growth ÷ bound|within twice|grew by more"
     return _table(columns.split("|"), rows)
 
 
@@ -152,7 +173,7 @@ def _farther(lines: Lines) -> float:
 
 
 def changes(lines: Lines) -> str:
-    """A row a change: medians of the nats lost, and the mean growth."""
+    """A row a change: medians of the nats lost, told and asked, and the mean growth with its range."""
     kinds = list(dict.fromkeys(line.kinds for line in lines))
     rows = []
     for change in CHANGES:
@@ -161,7 +182,9 @@ def changes(lines: Lines) -> str:
             some = [line for line in lines if (line.change, line.kinds) == (change.name, k)]
             told = median(line.nats_told for line in some)
             asked = median(line.nats_asked for line in some)
-            cells.append(f"{told:.4f}, {asked:.4f}, {mean(line.growth for line in some):+.3f}")
+            grew = [line.growth for line in some]
+            between = f"({min(grew):+.3f} to {max(grew):+.3f})"
+            cells.append(f"{told:.4f}, {asked:.4f}, {mean(grew):+.3f} {between}")
         rows.append([change.name, *cells])
     return _table(["change", *kinds], rows)
 
@@ -182,23 +205,28 @@ def plot(lines: Lines, path: Path) -> None:
     matplotlib.rcParams |= {"svg.hashsalt": "propagation", "font.size": 10}
     from matplotlib import pyplot
 
-    some = worsened(lines)
-    figure, axes = pyplot.subplots(1, 2, figsize=(9.5, 4.6), sharex=True, sharey=True)
-    titles = {"told": "nats lost on held-out rows", "asked": "nats lost where the program asks"}
-    for axis, predictor in zip(axes, PREDICTORS, strict=True):
-        for k, colour in _COLOURS.items():
-            here = [line for line in some if line.kinds == k]
-            x = [max(line.bound(predictor), _LEAST) for line in here]
-            y = [max(line.growth, _LEAST) for line in here]
-            axis.scatter(x, y, s=16, c=colour, alpha=0.75, linewidths=0, label=k)
-        axis.plot([_LEAST, 3], [_LEAST, 3], color="black", linewidth=0.8)
-        noise = CLEAR * median(line.noise for line in some)
-        axis.axhspan(_LEAST * 0.8, noise, color="black", alpha=0.07, linewidth=0)
-        axis.set(xscale="log", yscale="log", xlim=(_LEAST * 0.8, 3), ylim=(_LEAST * 0.8, 3))
-        axis.set_xlabel(f"bound by {titles[predictor]}")
+    some, ends = worsened(lines), (_LEAST * 0.8, 1.5)
+    noise = CLEAR * median(line.noise for line in some)
+    figure, axes = pyplot.subplots(1, 2, figsize=(9.5, 5), sharex=True, sharey=True)
+    for axis, predictor in zip(axes, ("told", "asked"), strict=True):
+        for kinds, colour in _COLOURS.items():
+            for start, marker in _MARKERS.items():
+                here = [x for x in some if x.kinds == kinds and x.change.startswith(start)]
+                at = [max(line.bound(predictor), _LEAST) for line in here]
+                grew = [max(line.growth, _LEAST) for line in here]
+                axis.scatter(at, grew, s=18, c=colour, marker=marker, alpha=0.7, linewidths=0)
+        axis.plot(ends, ends, color="black", linewidth=0.8)
+        axis.axhspan(0, noise, color="black", alpha=0.07, linewidth=0)
+        axis.set(xscale="log", yscale="log", xlim=ends, ylim=ends, box_aspect=1)
+        axis.set_xlabel(f"bound by {PREDICTORS[predictor]}")
+        axis.text(7e-4, noise * 0.85, "noise", va="top", fontsize=8)
     axes[0].set_ylabel("growth of the answer's error")
-    axes[0].legend(frameon=False, loc="upper left")
-    axes[1].text(2.7, noise * 0.93, "noise of two draws", ha="right", va="top", fontsize=8)
+    shown = {kinds: {"color": colour, "marker": "o"} for kinds, colour in _COLOURS.items()}
+    shown |= {start: {"color": "grey", "marker": marker} for start, marker in _MARKERS.items()}
+    names = {"steps": "fewer steps", "noise": "exchanged targets"}
+    for name, style in shown.items():
+        axes[0].plot([], [], linestyle="", markersize=5, label=names.get(name, name), **style)
+    axes[0].legend(frameon=False, loc="upper left", fontsize=9)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

@@ -12,7 +12,8 @@ those it was trained on are; a propensity's are its rows, out of fold), as the b
 `asked`: nats that it loses where the program asks it, at targets that the replaced one draws there. Of a propensity,
 the KL divergence of the rows as weighted now from the rows as weighted before.
 
-`noise` is the standard deviation of the difference between the errors of two draws of one program.
+`shift` is the distance of the answers drawn with either model, `noise` the standard deviation of the difference
+between the errors of two draws of one program. `benchmarks/foretold.py` makes tables and the plot of them.
 """
 
 from __future__ import annotations
