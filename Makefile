@@ -27,9 +27,10 @@ test: $(STAMP) ## every test that needs no accelerator
 fast: $(STAMP) ## the tests that train nothing for long
 	$(BIN)/python -m pytest -q -n 2 -m "not gpu and not slow"
 
-gpu: $(STAMP) ## the tests that need an accelerator
-	@$(BIN)/python -c "import torch, sys; sys.exit(not torch.cuda.is_available())" \
-	  && $(BIN)/python -m pytest -q -m gpu || echo "no accelerator here: nothing to run"
+gpu: $(STAMP) ## where there is an accelerator: the tests that need one, and how fast samplers draw there
+	@if $(BIN)/python -c "import torch, sys; sys.exit(not torch.cuda.is_available())"; then \
+	  $(BIN)/python -m pytest -q -m gpu && $(BIN)/python benchmarks/throughput.py --device cuda --rows 1048576; \
+	else echo "no accelerator here: nothing to run"; fi
 
 check: $(STAMP) ## lint, layout, types, and that generated/ is what the compiler writes
 	$(BIN)/ruff check .

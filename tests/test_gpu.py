@@ -99,6 +99,7 @@ def test_numbers_are_drawn_alike_however_many_at_once(tmp_path: Path) -> None:
         np.testing.assert_allclose(other, drawn[0], rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.filterwarnings("default")  # what torch imports to compile warns of parts of its own
 def test_compiled_networks_draw_the_same(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     v = rng.normal(size=(2000, 12)).astype(np.float32)
