@@ -183,12 +183,13 @@ def shortened(text: str, widest: float) -> str:
     if width_of(text) <= widest:
         return text
     left, right = "", ""
-    room = widest - width_of("…")
     for a, b in zip(text, reversed(text), strict=True):
-        if width_of(left + a + right) > room:
+        if (
+            width_of(f"{left}{a}…{right}") > widest
+        ):  # as it will stand: sums of floats depend on order
             break
         left += a
-        if width_of(left + b + right) > room:
+        if width_of(f"{left}…{b}{right}") > widest:
             break
         right = b + right
     return f"{left}…{right}"
