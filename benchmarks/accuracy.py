@@ -21,12 +21,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
 import numpy as np
 import torch
+from kept import keep, read
 from worlds import CASES, KINDS, Case, Columns, Probe, World, distance
 
 import causalc
@@ -183,9 +184,7 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true", help="print what the file holds")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    found: list[Score] = []
-    if chosen.json and chosen.json.exists():
-        found = [Score(**one) for one in json.loads(chosen.json.read_text(encoding="utf-8"))]
+    found = read(chosen.json, Score)
     if chosen.markdown:
         print(markdown(found))
         return
@@ -195,9 +194,7 @@ def main() -> None:
             for score in scores(name, CASES[name], scheme, chosen):
                 print(score, flush=True)
                 found.append(score)
-            if chosen.json:
-                text = json.dumps([asdict(one) for one in found], indent=0)
-                chosen.json.write_text(text, encoding="utf-8")
+            keep(chosen.json, found)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from worlds import Columns as Arrays
 
+from causalc.compiler.plan import Fit
 from causalc.runtime.data import Columns
 from causalc.runtime.datasets import Dataset
 from causalc.runtime.draw import Draw
@@ -90,7 +91,7 @@ def _planned(spec: ModelSpec, on: Dataset) -> int:
 
 def label(targets: Sequence[str], given: Sequence[str]) -> str:
     """A model's name, as the plan writes it."""
-    return f"P({', '.join(targets)}{' | ' * bool(given)}{', '.join(given)})"
+    return str(Fit(tuple(targets), tuple(given), data=0))
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,9 @@ between the errors of two draws of one program. `benchmarks/foretold.py` makes t
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 from types import ModuleType
@@ -31,6 +30,7 @@ import numpy as np
 import torch
 from degrade import CHANGES, Made, Spied, Spy, Trained, bound, divergence, gap
 from foretold import HEADER, Line, markdown, plot
+from kept import keep, read
 from worlds import CASES, Probe, World, distance
 
 import causalc
@@ -151,9 +151,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="draw what the file holds")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    found: list[Line] = []
-    if chosen.json and chosen.json.exists():
-        found = [Line(**one) for one in json.loads(chosen.json.read_text(encoding="utf-8"))]
+    found = read(chosen.json, Line)
     if chosen.plot:
         plot(found, chosen.plot)
     if chosen.markdown:
@@ -167,9 +165,7 @@ def main() -> None:
                 for line in lines(name, scheme, seed, chosen.rows):
                     print(line, flush=True)
                     found.append(line)
-                if chosen.json:
-                    text = json.dumps([asdict(one) for one in found], indent=0)
-                    chosen.json.write_text(text, encoding="utf-8")
+                keep(chosen.json, found)
 
 
 if __name__ == "__main__":

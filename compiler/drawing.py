@@ -183,10 +183,9 @@ def shortened(text: str, widest: float) -> str:
     if width_of(text) <= widest:
         return text
     left, right = "", ""
+    # Measured as it will stand: sums of floats depend on their order.
     for a, b in zip(text, reversed(text), strict=True):
-        if (
-            width_of(f"{left}{a}…{right}") > widest
-        ):  # as it will stand: sums of floats depend on order
+        if width_of(f"{left}{a}…{right}") > widest:
             break
         left += a
         if width_of(f"{left}…{b}{right}") > widest:

@@ -102,15 +102,18 @@ class Few(nn.Module):
     def __init__(self, variables: Variables, rank: int) -> None:
         super().__init__()
         self.lit = tuple(v for v in variables if v[1].name == "image")
-        few = (v for v in variables if v[1].discrete or (v[1].shape or v[1].scalar))
-        self.few = tuple(v for v in few if v not in self.lit and v[1].width <= _FEW)
+        few = (v for v in variables if v[1].discrete or v[1].scalar or v[1].name == "vector")
+        self.few = tuple(v for v in few if v[1].width <= _FEW)
         self.features = Features(self.few)
         seen = sum(kind.shape[2] + 1 for _, kind in self.lit)
         n = seen * (1 + 2 * len(FREQUENCIES)) + (self.features.width if self.few else 0)
         self.register_buffer("centre", torch.zeros(seen))
         self.register_buffer("scale", torch.ones(seen))
-        self.first = nn.Linear(n, _FEW_WIDTH) if n else None
-        self.second = nn.Linear(_FEW_WIDTH, rank) if n else None
+        self.layers = (
+            nn.Sequential(nn.Linear(n, _FEW_WIDTH), nn.SiLU(), nn.Linear(_FEW_WIDTH, rank))
+            if n
+            else None
+        )
 
     def standardise(self, rows: Tensors) -> None:
         """Set centre and scale from encoded rows."""
@@ -124,12 +127,12 @@ class Few(nn.Module):
 
     def forward(self, rows: Tensors, n: int) -> torch.Tensor | None:
         """Return ``(n, rank)``, None where there are none."""
-        if self.first is None or self.second is None:
+        if self.layers is None:
             return None
         parts = [self.features(rows, n)] if self.few else []
         if self.lit:
             parts.append(periodic((self._seen(rows) - self.centre) / self.scale))
-        found: torch.Tensor = self.second(functional.silu(self.first(torch.cat(parts, dim=1))))
+        found: torch.Tensor = self.layers(torch.cat(parts, dim=1))
         return found
 
 

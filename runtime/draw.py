@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,9 @@ from causalc.runtime.fitted import Arrays, Model, Models
 from causalc.runtime.noise import Noise
 from causalc.runtime.schema import Schema
 from causalc.runtime.sources import to_array
+from causalc.runtime.stored import together
 
-_LEAST, _MOST, _NUMBERS = 4096, 65_536, 1 << 24  # rows of a batch, and numbers in it
+_LEAST = 4096  # rows of a batch
 
 
 class Draw:
@@ -96,7 +97,8 @@ class Draw:
             given = {name: inputs[name][start:stop] for name in model.inputs}
             noise = Noise(self.seed, key, self._first + start, self._first + stop)
             parts.append(model.sample(stop - start, given, noise))
-            start, size = stop, self.batch_size or _rows([*given.values(), *parts[0]])
+            width = sum(math.prod(column.shape[1:]) for column in (*given.values(), *parts[0]))
+            start, size = stop, self.batch_size or together(width, _LEAST)
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
     def policy(self, policy: Policy, inputs: Arrays) -> np.ndarray:
@@ -127,12 +129,6 @@ class Draw:
                 shown = boxed
             data[name] = shown
         return pd.DataFrame(data)
-
-
-def _rows(columns: Sequence[np.ndarray]) -> int:
-    """Return how many rows of such columns make a batch."""
-    width = sum(math.prod(column.shape[1:]) for column in columns)
-    return max(_LEAST, min(_MOST, _NUMBERS // width))
 
 
 def _memory() -> int:

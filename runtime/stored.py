@@ -24,6 +24,7 @@ MANY = 1 << 22  # rows
 SOME = 1 << 18  # rows that stand for many
 PART = 1 << 18  # rows read or drawn at a time
 _RESIDENT = 1 << 24  # bytes of a file mapped before they go back to the system
+_MOST_TOGETHER, _NUMBERS = 65_536, 1 << 24  # rows at once, and numbers in them
 _AT_ONCE = 256  # rows read one by one before what they mapped goes back
 _TYPES = {
     "integer": np.int64,
@@ -143,6 +144,11 @@ def slices(rows: int, part: int | None = None) -> Iterator[slice]:
     step = part or PART
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
+
+
+def together(width: int, least: int) -> int:
+    """Return how many rows of so many numbers are computed with at once: fewer the wider they are, but ``least``."""
+    return max(least, min(_MOST_TOGETHER, _NUMBERS // max(1, width)))
 
 
 def row_numbers(at: slice | np.ndarray, rows: int) -> np.ndarray:

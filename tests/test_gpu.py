@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_families import DENSE, ROUND_TRIPS, rows_of
+from test_families import DENSE, ROUND_TRIPS, brief, rows_of
 
 import causalc
 from causalc.compiler.view import Spec
@@ -22,9 +22,8 @@ from causalc.runtime.schema import image, vector
 
 pytestmark = pytest.mark.gpu
 ROUNDING = 1e-4  # of single precision, over a network and the steps of a sampler
-TURNED = (
-    0.02  # share of rows that rounding may carry over a border: a code, or another try at an image
-)
+# The share of rows that rounding may carry over a border: to another code, or another try at an image.
+TURNED = 0.02
 
 
 @pytest.mark.parametrize(("name", "shape"), ROUND_TRIPS, ids=lambda v: str(v))
@@ -32,16 +31,13 @@ def test_every_family_trains_here_and_draws_the_same_on_a_cpu(
     name: str, shape: Shape, tmp_path: Path
 ) -> None:
     rows = rows_of(shape, 300)
-    counted = name in ("table", "rows")
-    spec = specs.ModelSpec(name) if counted else specs.MAKERS[name](steps=4, width=16)
-    fitted = family(name).fit(shape, rows, None, spec, Setting(0, "cuda"), Report())
+    fitted = family(name).fit(shape, rows, None, brief(name, 4), Setting(0, "cuda"), Report())
     fitted.save(tmp_path)
     again = family(name).load(tmp_path, "cpu")
     here, there = (f.sample(300, rows, Noise(3, "k", 0, 300)) for f in (fitted, again))
     for target, _ in shape.targets:
         assert here[target].device.type == "cpu"
-        far = (here[target].double() - there[target].double()).flatten(1 - here[target].ndim or 0)
-        far = far.abs().reshape(300, -1).amax(dim=1)
+        far = (here[target].double() - there[target].double()).abs().reshape(300, -1).amax(dim=1)
         assert (far > ROUNDING * (1 + there[target].abs().max())).double().mean() <= TURNED
     if name in DENSE:
         torch.testing.assert_close(

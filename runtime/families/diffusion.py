@@ -257,9 +257,8 @@ class FittedDiffusion:
 
         first, *others = starts.unbind(dim=1)
         images, astray = tried(first, slice(None))
-        exported = (
-            torch.compiler.is_exporting()
-        )  # how many rows are left may then not depend on them
+        # How many rows are left may not depend on them in an export.
+        exported = torch.compiler.is_exporting()
         for start in others:
             left = slice(None) if exported else torch.nonzero(astray > _ASTRAY)[:, 0]
             if isinstance(left, torch.Tensor) and len(left) == 0:

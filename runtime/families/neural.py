@@ -13,9 +13,9 @@ from torch import nn
 from causalc.errors import CausalcError
 from causalc.runtime.families.protocol import Shape, Tensors
 from causalc.runtime.specs import ModelSpec
+from causalc.runtime.stored import together
 
 _ROWS = 1024  # at once: what they are turned into stays in the caches of a CPU
-_MOST_ROWS, _NUMBERS = 65_536, 1 << 24  # at once on an accelerator, and in all
 
 
 def whole(spec: ModelSpec, name: str, default: int) -> int:
@@ -81,9 +81,7 @@ def rows_at_once(rows: Mapping[str, Any], device: torch.device) -> int:
     """Return how many rows of so many numbers are computed at a time: what fits a CPU's caches, or fills a device."""
     if device.type == "cpu":
         return _ROWS
-    width = sum(values[:1].numel() for values in rows.values())
-    most: int = _NUMBERS // max(1, width)
-    return max(_ROWS, min(_MOST_ROWS, most))
+    return together(sum(values[:1].numel() for values in rows.values()), _ROWS)
 
 
 def in_distinct_batches(
