@@ -33,7 +33,7 @@ _NOISE = 0.1  # on coordinates of about unit variance
 _PRIOR = 3e-3  # the share of the variance that coordinates of unit variance are worth
 _WORTH = 2  # times as many components must lose more
 _SAMPLE = 20_000
-_LONGER = 2000  # steps, where there are more
+_LONGER = 3000  # steps, where there are more
 _PLAN = Plan(steps=800, lr=3e-3, batch=256, weight_decay=1e-2)
 
 

@@ -30,6 +30,8 @@ _FILTERS = 32
 _SIDE = 8  # pixels that filters are worth
 _FAINT = 0.02  # contrast that is none
 _DARK = 0.01  # light that is none
+_GRAINED = 16  # pixels a side from which grain says what an image is like, and not which one it is
+_GLIMPSED = 0.3  # standard deviations of noise on what an image is like as a whole
 _FEW = 8  # numbers of a variable that nothing is learnt by heart from
 _FEW_WIDTH = 64
 _AHEAD = 3.0  # times as fast as the rest is learnt what few numbers say
@@ -63,6 +65,24 @@ def hue_and_light(images: torch.Tensor) -> torch.Tensor:
     return torch.cat([light / (total + _DARK), (total + _DARK).log()], dim=1)
 
 
+def grain(images: torch.Tensor) -> torch.Tensor:
+    """Return how fast grey images ``(n, channels, h, w)`` vary, ``(n, 1)``, whatever their light and contrast.
+
+    It is the logarithm of the mean difference between neighbouring pixels over the standard deviation of all: it
+    tells the width of strokes, the sharpness of a photograph, the noise of a scan.
+    """
+    grey = images.mean(dim=1)
+    contrast = (grey.flatten(1).var(dim=1, correction=0) + _FAINT**2).sqrt()
+    down, across = grey.diff(dim=1).abs().flatten(1), grey.diff(dim=2).abs().flatten(1)
+    near = torch.cat([down, across], dim=1).mean(dim=1)
+    return (near / contrast + _FAINT).log()[:, None]
+
+
+def _grained(kind: Kind) -> bool:
+    """Whether ``grain`` is seen of an image."""
+    return min(kind.shape[:2]) >= _GRAINED
+
+
 class Strokes(nn.Module):
     """Grey pixels ``(n, h w)`` to what small filters find in each part of them, ``(n, width)``.
 
@@ -90,7 +110,8 @@ class Strokes(nn.Module):
 
 
 class Few(nn.Module):
-    """The few numbers that tell no row from its like, to ``(n, rank)``: codes, numbers, the hue and light of an image.
+    """The few numbers that tell no row from its like, to ``(n, rank)``: codes, numbers, hue, light and grain of an
+    image.
 
     They can do without dropout, which drowns what says little: with one half of it a tower told a digit better, and
     forgot of what colour it was.
@@ -105,7 +126,7 @@ class Few(nn.Module):
         few = (v for v in variables if v[1].discrete or v[1].scalar or v[1].name == "vector")
         self.few = tuple(v for v in few if v[1].width <= _FEW)
         self.features = Features(self.few)
-        seen = sum(kind.shape[2] + 1 for _, kind in self.lit)
+        seen = sum(kind.shape[2] + 1 + _grained(kind) for _, kind in self.lit)
         n = seen * (1 + 2 * len(FREQUENCIES)) + (self.features.width if self.few else 0)
         self.register_buffer("centre", torch.zeros(seen))
         self.register_buffer("scale", torch.ones(seen))
@@ -123,15 +144,22 @@ class Few(nn.Module):
             self.scale.copy_(seen.std(dim=0).clamp(min=_FAINT))
 
     def _seen(self, rows: Tensors) -> torch.Tensor:
-        return torch.cat([hue_and_light(unpack(rows[name])) for name, _ in self.lit], dim=1)
+        parts = []
+        for name, kind in self.lit:
+            images = unpack(rows[name])
+            parts += [hue_and_light(images), *([grain(images)] if _grained(kind) else [])]
+        return torch.cat(parts, dim=1)
 
-    def forward(self, rows: Tensors, n: int) -> torch.Tensor | None:
-        """Return ``(n, rank)``, None where there are none."""
+    def forward(
+        self, rows: Tensors, n: int, generator: torch.Generator | None = None
+    ) -> torch.Tensor | None:
+        """Return ``(n, rank)``, None where there are none; jittered where a generator is given."""
         if self.layers is None:
             return None
         parts = [self.features(rows, n)] if self.few else []
         if self.lit:
-            parts.append(periodic((self._seen(rows) - self.centre) / self.scale))
+            seen = (self._seen(rows) - self.centre) / self.scale
+            parts.append(periodic(jittered(seen, _GLIMPSED, generator)))
         found: torch.Tensor = self.layers(torch.cat(parts, dim=1))
         return found
 
@@ -215,7 +243,7 @@ class Tower(nn.Module):
         for layer in self.layers[:-1]:
             x = dropped(functional.silu(layer(x)), self.dropout, generator)
         out: torch.Tensor = self.layers[-1](x)
-        few = self.few(rows, n)
+        few = self.few(rows, n, generator)
         return out if few is None else out + _AHEAD * few
 
 

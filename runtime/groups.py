@@ -12,22 +12,15 @@ import math
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from causalc.runtime.contrast import Tower
-from causalc.runtime.families.neural import in_batches, rows_of
-from causalc.runtime.families.protocol import Setting, Tensors, Variables
-from causalc.runtime.logistic import settle
-from causalc.runtime.progress import Report
-from causalc.runtime.train import Plan, train
-from causalc.runtime.weights import temperature
+from causalc.runtime.families.protocol import Tensors, Variables
 
 GROUP = " group"  # a column; no variable has such a name
 DROPOUT = 0.5  # of towers: with less they are soon at their best, long before their steps are small
 MOST_GROUPS = 64
 _ROWS_A_GROUP = 100.0
 _MOVES = 25  # of the centres
-_PLAN = Plan(steps=500, lr=3e-3, batch=256, weight_decay=1e-2)
 
 
 def number_of_groups(effective: float) -> int:
@@ -103,85 +96,18 @@ def central(points: torch.Tensor, mass: torch.Tensor, count: int, seed: int) -> 
     return centres
 
 
-class Asking(nn.Module):
-    """P(group | inputs) by two softmaxes, one on what a contrast's tower says, one on a tower of its own.
+@torch.no_grad()
+def ask(asked: nn.Linear, right: torch.Tensor, groups: torch.Tensor, mass: torch.Tensor) -> None:
+    """Set ``asked``, by which P(group | inputs) is the softmax of what a contrast's left tower says.
 
-    The first is the contrast's own answer (``begin``), the second starts there and learns the groups as classes
-    (``learn``). Their errors differ. Logits are averaged: what is then said is as sure as held-out rows bear out, where
-    the mean of shares, each of which is, would be less so.
+    ``right`` ``(n, rank)`` is what the right tower says of the targets, ``groups`` and ``mass`` are ``(n,)``. Its
+    product with what the left one says is the log ratio of p(y | x) to p(y), so that its mean over a group is a
+    row of the weight. Nothing is learnt here, and so nothing by heart.
     """
-
-    def __init__(self, inputs: Variables, width: int, rank: int, groups: int) -> None:
-        super().__init__()
-        self.first = nn.Linear(rank, groups)
-        self.tower = Tower(inputs, width, rank, DROPOUT)
-        self.last = nn.Linear(rank, groups)
-
-    def forward(
-        self, rows: Tensors, n: int, generator: torch.Generator | None = None
-    ) -> torch.Tensor:
-        """Return the second's logits ``(n, groups)``; in training a generator gives jitter and dropout."""
-        found: torch.Tensor = self.last(self.tower(rows, n, generator).float())
-        return found
-
-    def shares(self, rows: Tensors, said: torch.Tensor) -> torch.Tensor:
-        """Return P(group | inputs) ``(n, groups)``, float64; ``said`` ``(n, rank)`` is by the contrast's tower."""
-        both = self.first(said).double() + self.forward(rows, said.shape[0]).double()
-        return torch.softmax(both / 2, dim=1)
-
-    def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
-        """Return the cross-entropy of each row's group."""
-        n = rows_of(batch)
-        logits = self(batch, n, generator if self.training else None)
-        return functional.cross_entropy(logits, batch[GROUP], reduction="none")
-
-    def begin(
-        self,
-        left: Tower,
-        right: torch.Tensor,
-        groups: torch.Tensor,
-        mass: torch.Tensor,
-    ) -> None:
-        """Set both to what the towers of a contrast know.
-
-        ``right`` ``(n, rank)`` is what the right one says of the targets, ``groups`` and ``mass`` are ``(n,)``. Its
-        product with what ``left`` says is the log ratio of p(y | x) to p(y), so that its mean over a group is a good
-        row of the weight.
-        """
-        self.tower.load_state_dict(left.state_dict())
-        right, mass, count = right.double(), mass.double(), self.last.out_features
-        shares = torch.zeros(count).double().index_add_(0, groups, mass).clamp(min=1e-9)
-        sums = torch.zeros(count, right.shape[1]).double()
-        means = sums.index_add_(0, groups, mass[:, None] * right) / shares[:, None]
-        bias = (shares / shares.sum()).clamp(min=1e-6).log()
-        weight = means / math.sqrt(right.shape[1])
-        known = {"weight": weight.float(), "bias": bias.float()}
-        self.first.load_state_dict(known)
-        self.last.load_state_dict(known)
-
-    def learn(
-        self,
-        rows: Tensors,
-        groups: torch.Tensor,
-        mass: torch.Tensor,
-        steps: int,
-        setting: Setting,
-        report: Report,
-    ) -> None:
-        """Train the second on rows whose ``groups`` ``(n,)`` are known; held-out rows say how far to trust it."""
-        told = {**rows, GROUP: groups}
-        self.first.requires_grad_(False)
-        held = train(self, told, mass, _PLAN.at_most(steps), setting, report).held_out
-        self.eval()
-        hidden = in_batches(self._hidden, rows, len(groups), torch.device(setting.device))
-        self.cpu()
-        self.requires_grad_(False)
-        logits = settle(self.last, hidden, groups, mass.double(), held, None)
-        if logits is not None:
-            t = temperature(logits, groups[held], mass[held])
-            self.last.weight.div_(t)
-            self.last.bias.div_(t)
-
-    def _hidden(self, batch: Tensors) -> torch.Tensor:
-        found: torch.Tensor = self.tower(batch, rows_of(batch)).float()
-        return found
+    right, mass, count = right.double(), mass.double(), asked.out_features
+    shares = torch.zeros(count).double().index_add_(0, groups, mass).clamp(min=1e-9)
+    sums = torch.zeros(count, right.shape[1]).double()
+    means = sums.index_add_(0, groups, mass[:, None] * right) / shares[:, None]
+    asked.weight.copy_(means / math.sqrt(right.shape[1]))
+    asked.bias.copy_((shares / shares.sum()).clamp(min=1e-6).log())
+    asked.requires_grad_(False)

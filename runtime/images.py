@@ -29,7 +29,7 @@ from causalc.runtime.chart import Chart, Gated
 from causalc.runtime.contrast import Contrast, Tower
 from causalc.runtime.families.neural import codes_at, in_batches, rows_of, whole
 from causalc.runtime.families.protocol import Setting, Shape, Tensors, Variables
-from causalc.runtime.groups import DROPOUT, Asking, Grouping, central, nearest
+from causalc.runtime.groups import DROPOUT, Grouping, ask, central, nearest
 from causalc.runtime.network import Features, fourier
 from causalc.runtime.noise import derive
 from causalc.runtime.progress import Report
@@ -99,7 +99,7 @@ class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self.level = nn.Linear(2 * _LEVELS, width)
         self.given = nn.Linear(features, width) if known.inputs else None
         self.groups = groups if towered else 0
-        self.asked = Asking(known.inputs, tower_width, RANK, self.groups) if self.groups else None
+        self.asked = nn.Linear(RANK, self.groups) if self.groups else None
         self.group = nn.Embedding(self.groups + 1, width) if self.groups else None
         told = (known.targets, tower_width, RANK, self.groups)
         self.grouping = Grouping(*told) if self.groups else None
@@ -129,10 +129,10 @@ class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """Return what the tower ``said`` in nats, ``(n, rank)``."""
         return (said - self.feature_centre) @ self.feature_basis
 
-    def drawn(self, uniform: torch.Tensor, inputs: Tensors, said: torch.Tensor) -> torch.Tensor:
+    def drawn(self, uniform: torch.Tensor, said: torch.Tensor) -> torch.Tensor:
         """Return a group for each row by uniforms ``(n,)``, where there are groups."""
         assert self.asked is not None
-        return codes_at(uniform, self.asked.shares(inputs, said))
+        return codes_at(uniform, torch.softmax(self.asked(said).double(), dim=1))
 
     def known(
         self,
@@ -187,7 +187,7 @@ class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         report: Report,
     ) -> None:
         """Take over the chart and train the tower if there is one, for no more steps than ``spec`` gives
-        the denoiser; if there are groups, find them and learn to ask for them. Call once, before training.
+        the denoiser; if there are groups, find them and how to ask for them. Call once, before training.
         """
         self.chart = chart.requires_grad_(False)
         if self.tower is None:
@@ -215,9 +215,7 @@ class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         basis = nats(left)
         centres = central(right @ basis, mass, self.groups, derive(setting.seed, "groups"))
         groups = nearest(right @ basis, centres)
-        self.asked.begin(contrast.left, right, groups, mass)
-        inputs = {name: values for name, values in some.items() if name in dict(shape.inputs)}
-        self.asked.learn(inputs, groups, mass, plan.steps, setting, report)
+        ask(self.asked, right, groups, mass)
         self.grouping.take(contrast.right.cpu(), basis, centres)
 
 

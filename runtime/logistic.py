@@ -43,27 +43,12 @@ def finish(
 ) -> torch.Tensor | None:
     """Fit ``last``, which sees ``hidden`` ``(n, width)``, in place; rows are those of the one target and the inputs.
 
-    Returns what ``settle`` does.
-    """
-    codes, held = rows[shape.target_names[0]].cpu(), held.cpu()
-    mass = torch.ones(len(codes)).double() if weights is None else weights.cpu()
-    inputs = {name: rows[name] for name, _ in shape.inputs}
-    return settle(last, hidden, codes, mass, held, _cells(shape, inputs, len(codes)))
-
-
-def settle(
-    last: nn.Linear,
-    hidden: torch.Tensor,
-    codes: torch.Tensor,
-    mass: torch.Tensor,
-    held: torch.Tensor,
-    cells: torch.Tensor | None,
-) -> torch.Tensor | None:
-    """Set ``last`` to the layer of all rows; see ``layers``, whose first layer is ``last`` as it is.
-
     Returns honest logits of the held-out rows, float64: those of a layer fitted without them. None where every
     combination of inputs has been given its very shares: no temperature makes these better.
     """
+    codes, held = rows[shape.target_names[0]].cpu(), held.cpu()
+    mass = torch.ones(len(codes)).double() if weights is None else weights.cpu()
+    cells = _cells(shape, {name: rows[name] for name, _ in shape.inputs}, len(codes))
     start = torch.cat([last.weight, last.bias[:, None]], 1).detach().cpu().double()
     part, every = layers(hidden, codes, mass, held, start, cells)
     with torch.no_grad():

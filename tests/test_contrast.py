@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from causalc.runtime.components import Components, decomposed, leading
-from causalc.runtime.contrast import Contrast, Strokes, Tower, evenly_lit
+from causalc.runtime.contrast import Contrast, Few, Strokes, Tower, evenly_lit, grain
 from causalc.runtime.data import Columns
 from causalc.runtime.encode import fit_encoder
 from causalc.runtime.families.protocol import Setting
@@ -161,6 +161,33 @@ def test_evenly_lit_images_forget_light_and_colour() -> None:
     torch.testing.assert_close(one, other, rtol=0, atol=0.05)
     torch.testing.assert_close(one.square().mean(dim=1), torch.ones(5), rtol=0, atol=0.05)
     assert evenly_lit(torch.full((2, 3, 4, 4), 0.3)).abs().max() < 1e-4
+
+
+def test_grain_tells_how_fast_an_image_varies_whatever_its_light() -> None:
+    """Of black and white stripes a share 1 / width of the neighbours across differ, by two standard deviations."""
+    columns = torch.arange(32)
+    stripes = torch.stack([(columns // width % 2).float() for width in (1, 2, 4)])
+    images = stripes[:, None, None].expand(3, 1, 32, 32)
+    differ = torch.tensor([31, 15, 7]) / 31  # of those across; half of all are along the stripes
+    found = grain(2 * images - 1)
+    torch.testing.assert_close(found[:, 0], differ.log(), rtol=0, atol=0.1)
+    faint = grain(0.2 * images.expand(3, 3, 32, 32) - 0.9)
+    torch.testing.assert_close(faint, found, rtol=0, atol=0.03)
+    assert grain(torch.full((1, 1, 16, 16), 0.5)).isfinite().all()
+
+
+def test_what_an_image_is_like_is_jittered_in_training_alone() -> None:
+    kinds = (("x", image(16, 16)), ("k", categorical("a", "b")))
+    with seeded(6):
+        few = Few(kinds, 3)
+    generator = torch.Generator().manual_seed(0)
+    rows = {"x": torch.rand(40, 1, 16, 16, generator=generator), "k": torch.arange(40) % 2}
+    few.standardise(rows)
+    still = few(rows, 40)
+    assert torch.equal(still, few(rows, 40))
+    assert not torch.equal(still, few(rows, 40, generator))
+    small = Few((("x", image(8, 8)),), 3)  # of so few pixels grain would tell which image it is
+    assert len(few.centre) == 3 and len(small.centre) == 2
 
 
 def test_images_without_few_components_stay_pixels() -> None:

@@ -63,7 +63,6 @@ _CLEAN, _FEATURES = " clean", " features"  # columns; no variable has such a nam
 _AT_ONCE = 1024  # rows
 _FEW = 8  # numbers that a mixture is learned of
 _TRIES = 4  # at an image of the group that was drawn
-_ASTRAY = 2.0  # squared nats: an image may be so much nearer to another group than to its own
 
 
 def denoiser_for(
@@ -238,16 +237,14 @@ class FittedDiffusion:
     def _of_groups(
         self, network: ImageDenoiser, grouping: Grouping, rows: Tensors, given: Tensors
     ) -> torch.Tensor:
-        """Draw a group for each row, and images until one does not go astray.
+        """Draw a group for each row, and images until one is of that group.
 
-        P(y | g, x) is 0 for an image of another group; a denoiser knows that only roughly. Groups that say nearly
-        the same of the inputs may be taken for each other: where their border runs is told by details that no
-        denoiser draws, and to insist on it favours some images of a group over others. Where all tries go
+        P(y | g, x) is 0 for an image of another group; a denoiser knows that only roughly. Where all tries go
         astray, the one that does least is kept.
         """
         starts = rows[" e"]
         said = network.said(given, starts.shape[0])
-        group = network.drawn(rows[" u"], given, said)
+        group = network.drawn(rows[" u"], said)
         known: Any = network.known(network.features(said), group)
 
         def tried(start: torch.Tensor, at: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -260,11 +257,11 @@ class FittedDiffusion:
         # How many rows are left may not depend on them in an export.
         exported = torch.compiler.is_exporting()
         for start in others:
-            left = slice(None) if exported else torch.nonzero(astray > _ASTRAY)[:, 0]
+            left = slice(None) if exported else torch.nonzero(astray)[:, 0]
             if isinstance(left, torch.Tensor) and len(left) == 0:
                 break
             found, far = tried(start, left)
-            taken = (astray[left] > _ASTRAY) & (far < astray[left])
+            taken = far < astray[left]
             images[left] = torch.where(taken[:, None], found, images[left])
             astray[left] = torch.where(taken, far, astray[left])
         return images
