@@ -443,7 +443,7 @@ def fit(
 def _steps(found: Charted, few: bool) -> int:
     """Return for how long an image's denoiser is trained, half as long on few rows."""
     if found.curved:
-        steps = 2000 if found.sizes["chart_width"] <= 256 else 5000
+        steps = 3000 if found.sizes["chart_width"] <= 256 else 5000
     else:
         steps = 3000 if len(found.scale) <= FEW_COMPONENTS else 6000
     return steps // 2 if few else steps
