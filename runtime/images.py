@@ -200,11 +200,10 @@ class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
             # Heavy rows are few: what pictures show is learnt of all rows first.
             first, plan = _before(plan)
             train(contrast, rows, None, first, setting, report)
-        held = train(contrast, rows, weights, plan, setting, report).held_out
+        train(contrast, rows, weights, plan, setting, report)
         contrast.eval()
-        chosen = torch.unique(torch.cat([held, torch.arange(min(rows_of(rows), _SAMPLE))]))
-        some = {name: values[chosen] for name, values in rows.items()}
-        mass = torch.ones(len(chosen)) if weights is None else weights[chosen]
+        some = {name: values[:_SAMPLE] for name, values in rows.items()}
+        mass = torch.ones(rows_of(some)) if weights is None else weights[:_SAMPLE]
         left, right = (_of(tower, some, setting) for tower in (contrast.left, contrast.right))
         self.tower.load_state_dict(contrast.left.cpu().state_dict())
         self.tower.requires_grad_(False)
