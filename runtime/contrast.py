@@ -71,11 +71,10 @@ def grain(images: torch.Tensor) -> torch.Tensor:
     It is the logarithm of the mean difference between neighbouring pixels over the standard deviation of all: it
     tells the width of strokes, the sharpness of a photograph, the noise of a scan.
     """
-    grey = images.mean(dim=1)
-    contrast = (grey.flatten(1).var(dim=1, correction=0) + _FAINT**2).sqrt()
+    grey = evenly_lit(images).reshape(-1, *images.shape[2:])
     down, across = grey.diff(dim=1).abs().flatten(1), grey.diff(dim=2).abs().flatten(1)
     near = torch.cat([down, across], dim=1).mean(dim=1)
-    return (near / contrast + _FAINT).log()[:, None]
+    return (near + _FAINT).log()[:, None]
 
 
 def _grained(kind: Kind) -> bool:
