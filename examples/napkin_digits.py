@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ from causalc.script import compile_script
 HERE = Path(__file__).parent
 OUT = HERE.parent / "out" / "napkin_digits"
 SET = ("red", "green")
-HANDS = 4  # pictures of each digit that X is set to
+HANDS = 10  # pictures of each digit that X is set to
 SHOWN = 14  # samples of a picture in the grid
 
 
@@ -177,10 +178,10 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--rows", type=int, default=20_000)
-    options.add_argument("--draws", type=int, default=300, help="samples for each picture x")
+    options.add_argument("--draws", type=int, default=120, help="samples for each picture x")
     options.add_argument("--out", type=Path, default=OUT)
     chosen = options.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
     start, console = time.monotonic(), Console(record=True, highlight=False)
     rng = np.random.default_rng([chosen.seed, 1])
 

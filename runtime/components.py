@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -90,12 +90,43 @@ def leading(
     """
     if images[:1].numel() > _LARGEST or len(images) < 2:
         return None
+    some, mass = _sample(images, weights)
+    return _components(some.flatten(1), mass, most)
+
+
+def of_channels(images: torch.Tensor, weights: torch.Tensor | None = None) -> Decomposed | None:
+    """Return the components of the single channels of ``images`` ``(n, channels, h, w)``, taken alike; as
+    ``decomposed`` does, but for the centre, which is that of all channels ``(channels h w,)``.
+    """
+    if images[:1].numel() > _LARGEST or len(images) < 2:
+        return None
+    some, mass = _sample(images, weights)
+    channels = some.shape[1]
+    centre = (mass[:, :, None] * some.flatten(2)).sum(dim=0)
+    each = (some.flatten(2) - centre).flatten(0, 1)
+    found = _components(each, mass.repeat_interleave(channels, dim=0) / channels, _FINEST)
+    if found is None:
+        return None
+    every, total = found
+    return Decomposed(replace(every, centre=centre.flatten().float()), total, len(each))
+
+
+def _sample(
+    images: torch.Tensor, weights: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the first images, float64, and the share of each ``(n, 1)``."""
     rows = _rows(images)
-    some = unpack(images[:rows]).flatten(1).double()
+    some = unpack(images[:rows]).double()
     mass = torch.ones(len(some)) if weights is None else weights[:rows].cpu()
-    mass = (mass / mass.sum()).double()[:, None]
-    centre = (mass * some).sum(dim=0)
-    values, vectors, total = spectrum.leading(some - centre, mass, most)
+    return some, (mass / mass.sum()).double()[:, None]
+
+
+def _components(
+    rows: torch.Tensor, mass: torch.Tensor, most: int
+) -> tuple[Components, float] | None:
+    """Return the ``most`` largest components of flat ``rows``, and the variance of all; None if there is none."""
+    centre = (mass * rows).sum(dim=0)
+    values, vectors, total = spectrum.leading(rows - centre, mass, most)
     if not float(total) > 0:
         return None
     basis, scale = vectors[:, :most].float(), values[:most].sqrt().float()

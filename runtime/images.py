@@ -25,7 +25,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 from torch.nn import functional
 
-from causalc.runtime.chart import Chart, Gated
+from causalc.runtime.chart import Chart, Curved, Gated, chart_of
 from causalc.runtime.contrast import Contrast, Tower
 from causalc.runtime.families.neural import codes_at, in_batches, rows_of, whole
 from causalc.runtime.families.protocol import Setting, Shape, Tensors, Variables
@@ -88,7 +88,7 @@ class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         known = Shape.from_json(shape)
         ((_, kind),) = known.targets
         self.latent = latent
-        self.chart = Chart(kind.width, latent, components, chart_width)
+        self.chart = chart_of(kind, latent, components, chart_width)
         self.register_buffer("feature_centre", torch.zeros(RANK))
         self.register_buffer("feature_basis", torch.eye(RANK))
         towered = tower_width > 0 and bool(known.inputs)
@@ -180,7 +180,7 @@ class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         self,
         shape: Shape,
         rows: Tensors,
-        chart: Chart,
+        chart: Chart | Curved,
         weights: torch.Tensor | None,
         spec: ModelSpec,
         setting: Setting,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from causalc.runtime import specs
-from causalc.runtime.chart import FLAT, Charted, charted
-from causalc.runtime.components import decomposed
+from causalc.runtime.chart import Curved
+from causalc.runtime.charting import FLAT, Charted, _start, charted
+from causalc.runtime.components import decomposed, of_channels
 from causalc.runtime.encode import unpack
 from causalc.runtime.families import diffusion
 from causalc.runtime.families.protocol import Setting, Shape
@@ -19,9 +21,8 @@ SETTING = Setting(0, "cpu")
 
 
 def chart_of(pixels: torch.Tensor, steps: int) -> Charted:
-    found = decomposed(pixels)
-    assert found is not None
-    made = charted(pixels, found, specs.diffusion(steps=steps), SETTING, Report())
+    kind = image(*pixels.shape[2:], channels=pixels.shape[1])
+    made = charted(pixels, kind, None, specs.diffusion(steps=steps), SETTING, Report())
     assert made is not None
     return made
 
@@ -71,6 +72,47 @@ def test_a_curved_chart_keeps_what_twice_as_many_components_lose() -> None:
     few = found.first(2 * latent).scale.square().sum()
     lost = (back - flat).square().sum(dim=1).mean()
     assert float(lost) < found.total - float(few)
+
+
+def coloured(count: int, n: int = 500) -> torch.Tensor:
+    """Images of 6 × 6 in any colour, of ``count`` shapes."""
+    rng = np.random.default_rng(7)
+    shapes = np.linalg.qr(rng.normal(size=(36, count)))[0]
+    light = rng.normal(size=(n, count)) @ shapes.T
+    colour = rng.uniform(size=(n, 3))
+    flat = 0.3 * colour[:, :, None] * light[:, None] - 0.2
+    return torch.from_numpy(flat.reshape(n, 3, 6, 6)).float()
+
+
+def test_the_channels_of_images_have_the_components_of_their_shapes() -> None:
+    """Ten shapes in any colour are ten components a channel, thirty in all."""
+    pixels = coloured(10)
+    found, together = of_channels(pixels), decomposed(pixels)
+    assert found is not None and together is not None
+    assert found.needed(1 - 1e-6) == 10 and together.needed(1 - 1e-6) == 30
+    each = found.first(10)
+    torch.testing.assert_close(each.basis.T @ each.basis, torch.eye(10), rtol=0, atol=1e-5)
+    torch.testing.assert_close(each.centre, pixels.flatten(1).mean(dim=0), rtol=0, atol=1e-5)
+    assert found.total == pytest.approx(together.total / 3, rel=1e-4)
+
+
+def test_a_curved_chart_starts_flat() -> None:
+    """Before it is trained it keeps what as many principal components of whole images keep."""
+    pixels = coloured(10)
+    one, together = of_channels(pixels), decomposed(pixels)
+    assert one is not None and together is not None
+    chart = Curved(image(6, 6, channels=3), 8, 10, 16)
+    chart.centre.copy_(one.first(10).centre)
+    chart.basis.copy_(one.first(10).basis)
+    flat = pixels.flatten(1)
+    lost = _start(chart, chart.components(flat), None)
+    few = together.first(16).scale.square().sum()
+    assert lost == pytest.approx(1 - float(few) / together.total, abs=1e-3)
+    with torch.no_grad():
+        back = chart.decode(chart.encode(flat))
+    leading = together.first(8).basis
+    gaps = flat - chart.centre
+    torch.testing.assert_close(back - chart.centre, gaps @ leading @ leading.T, rtol=0, atol=1e-3)
 
 
 def test_what_is_worked_out_once_is_what_each_batch_would() -> None:

@@ -20,8 +20,8 @@ import torch
 from torch import nn
 
 from causalc.errors import CausalcError
-from causalc.runtime.chart import Charted, charted
-from causalc.runtime.components import FEW_COMPONENTS, decomposed
+from causalc.runtime.charting import Charted, charted
+from causalc.runtime.components import FEW_COMPONENTS
 from causalc.runtime.denoisers import CodeDenoiser, MixtureDenoiser, ResidualDenoiser
 from causalc.runtime.encode import unpack
 from causalc.runtime.families.corrected import START, fit_corrected
@@ -363,8 +363,7 @@ def _charted(
     ((name, kind), *others) = shape.targets
     if others or kind.name != "image" or spec.get("backbone", "auto") != "auto":
         return None
-    found = decomposed(rows[name], weights)
-    return None if found is None else charted(rows[name], found, spec, setting, report)
+    return charted(rows[name], kind, weights, spec, setting, report)
 
 
 def _worked_out(module: Preconditioned, rows: Tensors, setting: Setting) -> Tensors:
