@@ -20,6 +20,8 @@ from causalc.runtime.schema import Kind
 IMAGE, COMPONENTS = " image", " components"  # columns of a batch; no variable has such a name
 _DEPTH = 2  # blocks
 _NOISE = 0.1  # on coordinates of about unit variance
+_BEYOND = 0.05  # of what lies beyond black and white is seen in training
+_PLACES = 1024  # compared at a time
 _PRIOR = 3e-3  # the share of the variance that coordinates of unit variance are worth
 
 
@@ -123,7 +125,7 @@ class Curved(nn.Module):
     """Flat pixels in [-1, 1] ``(n, channels d)`` to coordinates ``(n, latent)`` of unit variance, and back.
 
     Each channel has ``k`` components of one ``basis`` ``(d, k)``; ``axes`` ``(channels k, latent)`` lead from all
-    of them to what the coordinates are before they are bent.
+    of them to what the coordinates are before they are bent. ``variance`` is the mean of all pixels'.
     """
 
     centre: torch.Tensor
@@ -133,6 +135,7 @@ class Curved(nn.Module):
     size: torch.Tensor
     shift: torch.Tensor
     spread: torch.Tensor
+    variance: torch.Tensor
 
     def __init__(self, kind: Kind, latent: int, k: int, width: int) -> None:
         super().__init__()
@@ -145,6 +148,7 @@ class Curved(nn.Module):
         self.register_buffer("size", torch.zeros(()))
         self.register_buffer("shift", torch.zeros(latent))
         self.register_buffer("spread", torch.ones(latent))
+        self.register_buffer("variance", torch.ones(()))
         self.bend = Bend(count, latent, width)
         self.back = Products(latent, channels, k, width)
 
@@ -166,22 +170,36 @@ class Curved(nn.Module):
         return (self.coordinates(self.components(pixels)) - self.shift) / self.spread
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """Return pixels ``(n, channels d)``."""
-        parts = apart(self._back(z * self.spread + self.shift), self.channels)
-        return (parts @ self.basis.T).flatten(1) + self.centre
+        """Return pixels ``(n, channels d)``, all within [-1, 1]."""
+        return self._unbounded(z * self.spread + self.shift).flatten(1).clamp(-1, 1)
+
+    def _unbounded(self, z: torch.Tensor, at: slice | torch.Tensor = slice(None)) -> torch.Tensor:
+        """Return pixels ``at`` some places, all by default, ``(n, channels, places)``: what is meant to be black
+        or white may lie far beyond."""
+        parts = apart(self._back(z), self.channels)
+        return parts @ self.basis[at].T + self.centre.view(self.channels, -1)[:, at]
 
     def loss(self, batch: Tensors, generator: torch.Generator) -> torch.Tensor:
-        """Return the squared error of each row's components, as a share of the variance."""
-        known = batch.get(COMPONENTS)
-        c = self.components(batch[IMAGE].flatten(1)) if known is None else known
-        z = self.coordinates(c)
-        if not self.training:
-            return self._lost(z, c)
-        noise = torch.randn(z.shape, generator=generator, device=z.device)
-        return self._lost(z + _NOISE * noise, c) + _PRIOR * z.square().mean(dim=1)
+        """Return the squared error of each row's pixels within [-1, 1], as a share of their ``variance``.
 
-    def _lost(self, z: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
-        return (self._back(z) - c).square().mean(dim=1) / self.size.square()
+        Beyond black is black: so edges may be steep and grounds empty, which of a few hundred components they
+        are not. In training a little of what lies beyond counts as an error, lest wrong pixels stay there. Of
+        large images some places are compared, each time others.
+        """
+        images, known = apart(batch[IMAGE].flatten(1), self.channels), batch.get(COMPONENTS)
+        z = self.coordinates(self.components(images.flatten(1)) if known is None else known)
+        at: slice | torch.Tensor = slice(None)
+        if images.shape[2] > _PLACES:
+            at = torch.randperm(images.shape[2], generator=generator, device=z.device)[:_PLACES]
+        if not self.training:
+            return self._lost(self._unbounded(z, at).clamp(-1, 1), images[:, :, at])
+        noise = torch.randn(z.shape, generator=generator, device=z.device)
+        pixels = self._unbounded(z + _NOISE * noise, at)
+        seen = torch.lerp(pixels.clamp(-1, 1), pixels, _BEYOND)
+        return self._lost(seen, images[:, :, at]) + _PRIOR * z.square().mean(dim=1)
+
+    def _lost(self, pixels: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        return (pixels - images).square().flatten(1).mean(dim=1) / self.variance
 
 
 def chart_of(kind: Kind, latent: int, components: int, width: int) -> Chart | Curved:

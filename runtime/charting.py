@@ -74,7 +74,8 @@ def charted(
     if count <= FLAT:
         return flat
     size = _SMALL if found.needed(KEPT) <= _FEW else _LARGE
-    return _curved(images, kind, weights, size, spec, setting, report) or flat
+    curved, lost = _curved(images, kind, weights, size, spec, setting, report)
+    return curved if lost < found.lost(_WORTH * size.latent) else flat
 
 
 def _curved(
@@ -85,10 +86,9 @@ def _curved(
     spec: ModelSpec,
     setting: Setting,
     report: Report,
-) -> Charted | None:
+) -> tuple[Charted, float]:
+    """Return a curved chart, and the share of the variance of held-out rows that it loses."""
     one = of_channels(images, weights)
-    if one is None:
-        return None
     finer = one.finer()
     sizes = {"latent": size.latent, "components": len(finer.scale), "chart_width": size.width}
     with seeded(derive(setting.seed, "chart")):
@@ -97,13 +97,13 @@ def _curved(
     chart.basis.copy_(finer.basis)
     device = torch.device(setting.device)
     some = _components(chart.to(device), images[:_SAMPLE], device)
-    most = _start(chart, some, weights)
+    _start(chart, some, weights)
+    chart.variance.fill_(one.total / finer.basis.shape[0])
     rows = {IMAGE: images}
     if isinstance(images, torch.Tensor):  # in memory, and so worked out once
-        rows = {COMPONENTS: _components(chart, images, device)}
+        rows[COMPONENTS] = _components(chart, images, device)
     plan = Plan(size.steps, lr=3e-3, weight_decay=1e-2).at_most(whole(spec, "steps", size.steps))
-    if train(chart, rows, None, plan, setting, report).loss >= most:
-        return None
+    outcome = train(chart, rows, None, plan, setting, report)
 
     def coordinates(batch: Tensors) -> torch.Tensor:
         return chart.coordinates(batch[COMPONENTS])
@@ -112,7 +112,7 @@ def _curved(
     chart.cpu().eval()
     chart.shift.copy_(z.mean(dim=0))
     chart.spread.copy_(z.std(dim=0).clamp(min=1e-3))
-    return Charted(chart, sizes, torch.ones(size.latent))
+    return Charted(chart, sizes, torch.ones(size.latent)), outcome.loss
 
 
 def _components(chart: Curved, images: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -122,15 +122,13 @@ def _components(chart: Curved, images: torch.Tensor, device: torch.device) -> to
     return in_batches(seen, {IMAGE: images}, len(images), device)
 
 
-def _start(chart: Curved, c: torch.Tensor, weights: torch.Tensor | None) -> float:
-    """Set from components ``c`` ``(n, …)`` where the chart starts, and return the share of their variance that
-    twice as many flat coordinates would lose."""
+def _start(chart: Curved, c: torch.Tensor, weights: torch.Tensor | None) -> None:
+    """Set from components ``c`` ``(n, …)`` where the chart starts: their own leading components."""
     mass = torch.ones(len(c)) if weights is None else weights[: len(c)].cpu()
     mass = (mass / mass.sum()).double()[:, None]
     gaps = c.double() - (mass * c).sum(dim=0)
     latent = chart.unit.shape[0]
-    values, axes, total = spectrum.leading(gaps, mass, _WORTH * latent)
+    values, axes, total = spectrum.leading(gaps, mass, latent)
     chart.axes.copy_(axes[:, :latent])
     chart.unit.copy_(values[:latent].sqrt())
     chart.size.copy_((total / c.shape[1]).sqrt())
-    return 1 - float(values[: _WORTH * latent].sum() / total)

@@ -53,6 +53,10 @@ class Decomposed:
         basis = self.every.basis[:, :k].contiguous()
         return Components(self.every.centre, basis, self.every.scale[:k])
 
+    def lost(self, k: int) -> float:
+        """Return the share of the variance that the ``k`` largest do not keep."""
+        return 1 - float(self.every.scale[:k].double().square().sum()) / self.total
+
     def needed(self, share: float) -> int:
         """Return how many keep a share of the variance, or how many there are."""
         kept = self.every.scale.double().square().cumsum(0) / self.total
@@ -91,23 +95,21 @@ def leading(
     if images[:1].numel() > _LARGEST or len(images) < 2:
         return None
     some, mass = _sample(images, weights)
-    return _components(some.flatten(1), mass, most)
+    every, total = _components(some.flatten(1), mass, most)
+    return (every, total) if total > 0 else None
 
 
-def of_channels(images: torch.Tensor, weights: torch.Tensor | None = None) -> Decomposed | None:
-    """Return the components of the single channels of ``images`` ``(n, channels, h, w)``, taken alike; as
-    ``decomposed`` does, but for the centre, which is that of all channels ``(channels h w,)``.
+def of_channels(images: torch.Tensor, weights: torch.Tensor | None = None) -> Decomposed:
+    """Return the components of the single channels of ``images`` ``(n, channels, h, w)``, taken alike.
+
+    The centre is that of all channels ``(channels h w,)``. For images that can be ``decomposed``.
     """
-    if images[:1].numel() > _LARGEST or len(images) < 2:
-        return None
     some, mass = _sample(images, weights)
     channels = some.shape[1]
     centre = (mass[:, :, None] * some.flatten(2)).sum(dim=0)
     each = (some.flatten(2) - centre).flatten(0, 1)
-    found = _components(each, mass.repeat_interleave(channels, dim=0) / channels, _FINEST)
-    if found is None:
-        return None
-    every, total = found
+    share = mass.repeat_interleave(channels, dim=0) / channels
+    every, total = _components(each, share, _FINEST)
     return Decomposed(replace(every, centre=centre.flatten().float()), total, len(each))
 
 
@@ -121,14 +123,10 @@ def _sample(
     return some, (mass / mass.sum()).double()[:, None]
 
 
-def _components(
-    rows: torch.Tensor, mass: torch.Tensor, most: int
-) -> tuple[Components, float] | None:
-    """Return the ``most`` largest components of flat ``rows``, and the variance of all; None if there is none."""
+def _components(rows: torch.Tensor, mass: torch.Tensor, most: int) -> tuple[Components, float]:
+    """Return the ``most`` largest components of flat ``rows``, and the variance of all together."""
     centre = (mass * rows).sum(dim=0)
     values, vectors, total = spectrum.leading(rows - centre, mass, most)
-    if not float(total) > 0:
-        return None
     basis, scale = vectors[:, :most].float(), values[:most].sqrt().float()
     # Signs are open: fix them, so that a refit elsewhere codes images alike.
     basis = basis * torch.sign(basis.gather(0, basis.abs().argmax(0, keepdim=True)))
