@@ -42,7 +42,7 @@ _SAMPLE = 20_000
 TOWER = 256
 _UNTOLD = 0.1  # share of the rows whose group a denoiser is not told in training
 _JITTER = 0.1  # nats: noise on the features in training, so that no row is told from its like
-_PLAN = Plan(steps=3000, lr=8e-3, batch=256, weight_decay=1e-2)
+_PLAN = Plan(steps=4000, lr=8e-3, batch=256, weight_decay=1e-2)
 
 
 def few_codes(inputs: Variables) -> bool:
@@ -221,7 +221,7 @@ class ImageDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
 def _before(plan: Plan) -> tuple[Plan, Plan]:
     """Return what to do of a plan on rows as they come, and under their weights."""
     first = max(1, 2 * plan.steps // 3)
-    later = replace(plan, steps=max(1, plan.steps - first), lr=plan.lr / 2)
+    later = replace(plan, steps=max(1, plan.steps - first), lr=plan.lr / 4)
     return replace(plan, steps=first), later
 
 
