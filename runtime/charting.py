@@ -90,9 +90,10 @@ def _curved(
     """Return a curved chart, and the share of the variance of held-out rows that it loses."""
     one = of_channels(images, weights)
     finer = one.finer()
-    sizes = {"latent": size.latent, "components": len(finer.scale), "chart_width": size.width}
+    count = len(finer.scale)
+    sizes = {"latent": size.latent, "components": count, "chart_width": size.width}
     with seeded(derive(setting.seed, "chart")):
-        chart = Curved(kind, *sizes.values())
+        chart = Curved(kind, size.latent, count, size.width)
     chart.centre.copy_(finer.centre)
     chart.basis.copy_(finer.basis)
     device = torch.device(setting.device)
