@@ -97,12 +97,13 @@ def _curved(
     chart.centre.copy_(finer.centre)
     chart.basis.copy_(finer.basis)
     device = torch.device(setting.device)
-    some = _components(chart.to(device), images[:_SAMPLE], device)
+    in_memory = isinstance(images, torch.Tensor)
+    seen = _components(chart.to(device), images if in_memory else images[:_SAMPLE], device)
+    # In memory they are worked out once for all steps.
+    rows = {IMAGE: images, COMPONENTS: seen} if in_memory else {IMAGE: images}
+    some = seen[:_SAMPLE]
     _start(chart, some, weights)
     chart.variance.fill_(one.total / finer.basis.shape[0])
-    rows = {IMAGE: images}
-    if isinstance(images, torch.Tensor):  # in memory, and so worked out once
-        rows[COMPONENTS] = _components(chart, images, device)
     plan = Plan(size.steps, lr=3e-3, weight_decay=1e-2).at_most(whole(spec, "steps", size.steps))
     outcome = train(chart, rows, None, plan, setting, report)
 
