@@ -6,6 +6,7 @@ function of its parents, of one normal latent for each of its bidirected edges, 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -58,9 +59,11 @@ KINDS = {
     "binary": ("binary",) * 4,
     "ten": ("categorical(10)",) * 4,
     "real": ("real",) * 4,
+    "together": ("real",) * 4,  # causes act together too: their products count
     "mixed": ("categorical(4)", "real", "binary", "real"),  # treatment, outcome, the others in turn
 }
 _EACH, _GIVEN = 5, 2  # at most so many values of a treatment, and of what is given
+_TOGETHER = 0.6  # weight of the product of two causes
 _SHARP = 1.6  # how much more than chance causes say of a code of many levels
 _TRUTH = 400_000
 _WINDOW = 0.03  # standard deviations around a real value that is given
@@ -73,6 +76,7 @@ class World:
     case: Case
     kinds: Mapping[str, str]
     seed: int
+    together: bool = False
 
     @staticmethod
     def random(case: Case, scheme: str, seed: int) -> World:
@@ -81,7 +85,7 @@ class World:
         others = [name for name in case.order if name not in (case.treatment, case.outcome)]
         kinds = {case.treatment: treatment, case.outcome: outcome}
         kinds |= {name: rest[i % len(rest)] for i, name in enumerate(others)}
-        return World(case, {name: kinds[name] for name in case.order}, seed)
+        return World(case, {name: kinds[name] for name in case.order}, seed, scheme == "together")
 
     def levels(self, name: str) -> int:
         """The number of levels of a variable, 0 of a number."""
@@ -130,6 +134,8 @@ class World:
         levels = self.levels(name)
         if not levels:
             total = sum(causes) if causes else np.zeros(n)
+            if self.together:
+                total = total + _TOGETHER * sum(a * b for a, b in itertools.combinations(causes, 2))
             side = np.where(rng.random(n) < 0.5, 0.7, -0.7)
             return np.asarray(total + side + 0.35 * rng.normal(size=n))
         base, scores = law.normal(size=levels) / 2, np.zeros((n, levels))

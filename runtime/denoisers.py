@@ -17,14 +17,15 @@ from torch import nn
 from torch.nn import functional
 
 from causalc.runtime.families.protocol import Shape, Tensors
+from causalc.runtime.main_effects import MainEffects
 from causalc.runtime.network import FREQUENCIES, Features, Perceptron, Residual, fourier, periodic
 from causalc.runtime.precondition import Prior, level
 from causalc.runtime.schema import Kind
+from causalc.runtime.span import Span
 
 _PERIODIC_WIDTH = 8
 _LEVELS = 16
 _EMBEDDED = 64  # numbers that a noise level becomes
-_NARROWEST = 5e-3  # standard deviation of a component, on data of unit scale
 
 
 def slot_width(kind: Kind) -> int:
@@ -162,6 +163,7 @@ class MixtureDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
             means = self.network.last.bias[components : components * (1 + self.d)]
             line = torch.linspace(-1.5, 1.5, components)
             means.copy_(line if self.d == 1 else torch.randn_like(means))
+        self.effects, self.span = MainEffects(known.inputs, self.d), Span(self.d)
         self.context = nn.Linear(width, small)
         self.first = nn.Linear(self.d * (3 + 2 * len(FREQUENCIES)) + 2 * _LEVELS, small)
         self.block = Residual(small, small)
@@ -180,9 +182,9 @@ class MixtureDenoiser(ModelMixin, ConfigMixin):  # type: ignore[misc]
         hidden = self.network.hidden(self.features(inputs, n))
         k, d = self.components, self.d
         logits, means, scales = self.network.last(hidden).float().split([k, k * d, k * d], dim=1)
-        # A soft floor under the standard deviation, or a point mass drives the density to infinity.
-        deviation = _NARROWEST + torch.exp(scales.view(n, k, d).clamp(-12, 6))
-        prior = Prior(torch.log_softmax(logits, dim=1), means.view(n, k, d), deviation**2)
+        deviation = self.span.deviations(scales.view(n, k, d))
+        means = self.effects(inputs, n)[:, None] + means.view(n, k, d)
+        prior = Prior(torch.log_softmax(logits, dim=1), self.span.means(means), deviation**2)
         return prior, hidden
 
     def forward(

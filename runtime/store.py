@@ -33,7 +33,7 @@ from causalc.runtime.seal import flush, key_of, put_text, read_json, read_sealed
 
 __all__ = ["FORMAT", "Entry", "Store", "key_of", "seal", "verify"]
 
-FORMAT = 8
+FORMAT = 9
 _KEY = re.compile(r"[0-9a-f]{64}")
 _PACKAGES = ("torch", "diffusers", "numpy", "safetensors")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -82,6 +82,8 @@ def fit_corrected(
     report: Report,
 ) -> None:
     """Train ``network`` in place."""
+    network.span.see(shape.target_names, rows)
+    network.effects.learn(shape.target_names, rows, weights)
     plan = density_plan(weights, rows_of(rows)).override(spec)
     second = replace(plan, steps=max(1, round(_SHARE * plan.steps)))
     first_budget, second_budget = _split(setting.budget)

@@ -26,14 +26,15 @@ from causalc.runtime.families.neural import (
     whole,
 )
 from causalc.runtime.families.protocol import Setting, Shape, Tensors
+from causalc.runtime.main_effects import MainEffects
 from causalc.runtime.network import Features, Perceptron
 from causalc.runtime.noise import Noise, derive
 from causalc.runtime.progress import Report
+from causalc.runtime.span import Span
 from causalc.runtime.specs import ModelSpec
 from causalc.runtime.train import density_plan, seeded, train
 
 WIDEST = 32
-_NARROWEST = 5e-3  # standard deviation of a component, on data of unit scale
 _LOG_ROOT = 0.5 * math.log(2 * math.pi)
 
 
@@ -48,6 +49,7 @@ class Mixture(nn.Module):
         self.off = self.d * (self.d - 1) // 2
         out = components * (1 + 2 * self.d + self.off)
         self.network = Perceptron(self.features.width, out, width, depth)
+        self.effects, self.span = MainEffects(shape.inputs, self.d), Span(self.d)
         with torch.no_grad():
             means = self.network.last.bias[components : components * (1 + self.d)]
             means.copy_(torch.linspace(-1.5, 1.5, components).repeat_interleave(self.d))
@@ -63,13 +65,12 @@ class Mixture(nn.Module):
         n, k, d = rows_of(inputs), self.components, self.d
         raw = self.network(self.features(inputs, n)).float()
         logits, means, scales, off = raw.split([k, k * d, k * d, k * self.off], dim=1)
-        # A soft floor under the standard deviation, or a point mass drives the density to infinity.
-        precision = 1 / (_NARROWEST + torch.exp(scales.view(n, k, d).clamp(-12, 6)))
-        factor = torch.diag_embed(precision)
+        factor = torch.diag_embed(1 / self.span.deviations(scales.view(n, k, d)))
         if self.off:
             i, j = torch.tril_indices(d, d, -1, device=raw.device)
             factor[:, :, i, j] = off.view(n, k, self.off)
-        return torch.log_softmax(logits, dim=1), means.view(n, k, d), factor
+        means = self.span.means(self.effects(inputs, n)[:, None] + means.view(n, k, d))
+        return torch.log_softmax(logits, dim=1), means, factor
 
     def log_density(self, batch: Tensors) -> torch.Tensor:
         """Return the log density of the target in ``batch``, shape ``(n,)``."""
@@ -157,6 +158,8 @@ def fit(
     size = (whole(spec, "components", 10), whole(spec, "width", 128), whole(spec, "depth", 2))
     with seeded(derive(setting.seed, "init")):
         module = Mixture(shape, *size)
+    module.span.see(shape.target_names, rows)
+    module.effects.learn(shape.target_names, rows, weights)
     plan = density_plan(weights, rows_of(rows)).override(spec)
     train(module, rows, weights, plan, setting, report)
     module.eval()

@@ -1,0 +1,271 @@
+"""What each input alone says of the mean of a few numbers: a sum of functions of one input each.
+
+A program draws inputs apart that the rows hold together (w1 and w2 of the napkin, x' and m of the
+front door), so its models are asked where few rows are. What a network says there is little better
+than a guess, whereas in a sum (an additive model; Hastie and Tibshirani 1986) each function is known
+from all rows. Where the rows do not say that inputs act together, the sum is therefore taken first, and
+the network learns what is left and the shape around the mean.
+
+A function of a number is a natural cubic spline, straight beyond its outer knots, its curvature
+penalised as generalised cross-validation says (Craven and Wahba 1979); of a code, a table.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from causalc.runtime.encode import unpack
+from causalc.runtime.families.neural import rows_of
+from causalc.runtime.families.protocol import Tensors, Variables
+from causalc.runtime.mass import Mass
+from causalc.runtime.schema import Kind
+from causalc.runtime.stored import some
+
+_KNOTS = 16
+_OUTER = 10  # rows beyond the knot at either end, and more where that is further out than
+_FURTHEST = 3.0  # standard deviations of a normal
+_MOST = 512  # columns of a design
+_ROWS, _WORK = 50_000, 5e9  # most rows of it, and multiplications
+_AT_ONCE = 4096  # rows
+_CURVATURES = tuple(10.0**k for k in range(-8, 3))  # penalties, for each row
+_PAIRS = tuple(10.0**k for k in range(-5, 1))
+_RIDGE = 1.0  # rows that say that there is no effect
+_SURE = 1.0  # standard errors by which inputs must be seen to act together
+
+
+class MainEffects(nn.Module):
+    """Encoded inputs to the mean of ``d`` numbers, ``(n, d)``: 0 until ``learn`` has found otherwise."""
+
+    knots: torch.Tensor
+    values: torch.Tensor
+    bends: torch.Tensor
+    levels: torch.Tensor
+    constant: torch.Tensor
+
+    def __init__(self, inputs: Variables, d: int) -> None:
+        super().__init__()
+        self.numbers = tuple(name for name, kind in inputs if _numeric(kind))
+        self.codes = tuple((name, len(kind.levels)) for name, kind in inputs if kind.discrete)
+        p = sum(kind.width for name, kind in inputs if name in self.numbers)
+        levels = sum(count for _, count in self.codes)
+        counted = len(self.numbers) + len(self.codes) == len(inputs)
+        self.able = counted and 0 < p * _KNOTS + levels <= _MOST
+        if not self.able:  # images, texts and what is wide are the network's alone
+            self.numbers, self.codes, p, levels = (), (), 0, 0
+        self.register_buffer("knots", torch.linspace(-2, 2, _KNOTS).repeat(p, 1))
+        self.register_buffer("values", torch.zeros(p, _KNOTS, d))
+        self.register_buffer("bends", torch.zeros(p, _KNOTS, d))
+        self.register_buffer("levels", torch.zeros(levels, d))
+        self.register_buffer("constant", torch.zeros(d))
+
+    def forward(self, inputs: Tensors, n: int) -> torch.Tensor:
+        """Return the mean of each row, ``(n, d)``."""
+        total = self.constant.expand(n, -1)
+        if self.numbers:
+            z = self.side_by_side(inputs)
+            total = total + spline(z, self.knots, self.values, self.bends).sum(dim=0)
+        start = 0
+        for name, count in self.codes:
+            total = total + self.levels[inputs[name] + start]
+            start += count
+        return total
+
+    def side_by_side(self, inputs: Tensors) -> torch.Tensor:
+        """Return the numbers among the inputs, ``(n, p)``."""
+        return torch.cat([unpack(inputs[name]).flatten(1) for name in self.numbers], dim=1)
+
+    @torch.no_grad()
+    def learn(
+        self, targets: tuple[str, ...], rows: Tensors, weights: torch.Tensor | Mass | None
+    ) -> None:
+        """Set all functions from encoded rows, unless these say that inputs act together."""
+        if not self.able:
+            return
+        design = _Design(self, targets, rows, weights)
+        alone = design.alone()
+        if design.seen_together(alone):
+            return
+        splines = alone.found[: len(self.values) * _KNOTS].view(self.values.shape)
+        self.knots.copy_(design.knots)
+        self.values.copy_(splines)
+        self.bends.copy_(design.bending @ splines)
+        self.levels.copy_(alone.found[len(self.values) * _KNOTS :])
+        self.constant.copy_(alone.constant)
+
+
+def _numeric(kind: Kind) -> bool:
+    return kind.scalar or kind.name == "vector"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Coefficients ``(columns, d)`` and ``(d,)``, how strongly they were penalised, and the squared error of each
+    row by a fit without it, ``(n,)``."""
+
+    found: torch.Tensor
+    constant: torch.Tensor
+    strength: float
+    errors: torch.Tensor
+
+
+class _Design:
+    """What the rows say as columns: cardinal splines of each number, levels of each code; and products of pairs."""
+
+    def __init__(
+        self,
+        effects: MainEffects,
+        targets: tuple[str, ...],
+        rows: Tensors,
+        weights: torch.Tensor | Mass | None,
+    ) -> None:
+        columns = len(effects.values) * _KNOTS + len(effects.levels)
+        at = torch.from_numpy(some(rows_of(rows), 0))
+        most = min(len(at), _ROWS, int(_WORK / columns**2))
+        at = at[torch.linspace(0, len(at) - 1, most).long()]
+        self.y = torch.cat([unpack(rows[name][at]).flatten(1) for name in targets], 1).double()
+        w = torch.ones(len(at)).double() if weights is None else weights[at].double()
+        self.w = w * (w.sum() / w.square().sum())  # they add up to the effective number of rows
+        used = {name: rows[name][at] for name in effects.numbers}
+        self.z = effects.side_by_side(used).double() if used else self.y[:, :0]
+        codes = [nn.functional.one_hot(rows[name][at], k).double() for name, k in effects.codes]
+        self.knots = torch.stack([_knots(z) for z in self.z.T]) if used else effects.knots.double()
+        self.bending = _bending(self.knots)
+        self.columns = torch.cat([*self._splines(), *codes], dim=1)
+        self.parts = [*self._shapes(), *(one - one.mean(dim=0) for one in codes)]
+        self.curvature = torch.zeros(columns, columns).double()
+        for j, bending in enumerate(self.bending):
+            part = slice(j * _KNOTS, (j + 1) * _KNOTS)
+            self.curvature[part, part] = bending.T @ _curvature(self.knots[j]) @ bending
+
+    def _splines(self) -> list[torch.Tensor]:
+        """Return the spline through 1 at one knot and 0 at all others, for every knot, of each number."""
+        unit = torch.eye(_KNOTS).double().expand(len(self.knots), -1, -1)
+        parts = [spline(z, self.knots, unit, self.bending) for z in torch.split(self.z, _AT_ONCE)]
+        return [*torch.cat(parts, dim=1)]
+
+    def _shapes(self) -> list[torch.Tensor]:
+        """Return what products are made of: of each number ``(n, 2)``, straight and bent, of unit variance."""
+        z = torch.clamp(self.z, self.knots[:, 0], self.knots[:, -1])
+        each = torch.stack([z, (z - z.mean(dim=0)) ** 2], dim=2)
+        each = each - each.mean(dim=0)
+        return [*(each / each.std(dim=0).clamp(min=1e-6)).transpose(0, 1)]
+
+    def alone(self) -> _Fit:
+        """Return the fit of one function of each input, of the curvature that is best."""
+        return _best(self.columns, self.y, self.w, 0.0, self.curvature, _CURVATURES)
+
+    def seen_together(self, alone: _Fit) -> bool:
+        """Whether rows say that inputs act together: products of two make a fit clearly better, or cannot be tried."""
+        pairs = [
+            (a[:, :, None] * b[:, None, :]).flatten(1)
+            for a, b in itertools.combinations(self.parts, 2)
+        ]
+        if not pairs:
+            return False
+        columns = torch.cat([self.columns, *pairs], dim=1)
+        if columns.shape[1] > _MOST:
+            return True
+        old, new = self.columns.shape[1], columns.shape[1]
+        curved = alone.strength * nn.functional.pad(self.curvature, (0, new - old, 0, new - old))
+        shrunk = torch.diag(torch.arange(new).double() >= old)
+        both = _best(columns, self.y, self.w, curved, shrunk.double(), _PAIRS)
+        gain, w = alone.errors - both.errors, self.w / self.w.sum()
+        mean = float((w * gain).sum())
+        return mean > _SURE * float((w * (gain - mean)).square().sum().sqrt())
+
+
+def _best(
+    columns: torch.Tensor,
+    y: torch.Tensor,
+    w: torch.Tensor,
+    fixed: torch.Tensor | float,
+    penalty: torch.Tensor,
+    strengths: tuple[float, ...],
+) -> _Fit:
+    """Return the penalised fit whose strength, for each row, is best by generalised cross-validation."""
+    n = w.sum()
+    middle, height = (w @ columns) / n, (w @ y) / n
+    columns, y = columns - middle, y - height
+    weighted = columns.T * w
+    gram, right = weighted @ columns, weighted @ y
+    total = (w @ y.square()).sum()
+    base = gram + n * fixed + _RIDGE * torch.eye(len(gram)).double()
+
+    def scored(strength: float) -> tuple[float, torch.Tensor, torch.Tensor]:
+        factor = torch.linalg.cholesky(base + n * strength * penalty)
+        found = torch.cholesky_solve(right, factor)
+        freedom = torch.cholesky_solve(gram, factor).trace()
+        left = total - (found * (2 * right - gram @ found)).sum()
+        return float(left / (1 - freedom / n).clamp(min=1e-3) ** 2), found, factor
+
+    strength = min(strengths, key=lambda each: scored(each)[0])
+    _, found, factor = scored(strength)
+    half = torch.linalg.solve_triangular(factor, columns.T, upper=False)
+    leverage = (w * half.square().sum(dim=0) + w / n).clamp(max=0.999)
+    errors = ((y - columns @ found) / (1 - leverage)[:, None]).square().sum(dim=1)
+    return _Fit(found, height - middle @ found, strength, errors)
+
+
+def _knots(z: torch.Tensor) -> torch.Tensor:
+    """Return quantiles of ``z`` ``(n,)``, ``(K,)``; where few values differ, more of them beyond the last."""
+    outer = torch.special.ndtri(torch.tensor(1 - min(0.1, _OUTER / len(z))).double())
+    line = torch.linspace(-1, 1, _KNOTS).double() * outer.clamp(max=_FURTHEST)
+    places = torch.special.ndtr(line) * (len(z) - 1)
+    distinct = torch.unique(z.sort().values[places.round().long()])
+    step = float(distinct[-1] - distinct[0]) / max(1, len(distinct) - 1)
+    beyond = torch.arange(1, _KNOTS - len(distinct) + 1) * (step or 1.0)
+    return torch.cat([distinct, distinct[-1] + beyond])
+
+
+def spline(
+    z: torch.Tensor, knots: torch.Tensor, values: torch.Tensor, bends: torch.Tensor
+) -> torch.Tensor:
+    """Return natural cubic splines of ``z`` ``(n, p)``, ``(p, n, d)``, straight beyond the outer knots.
+
+    ``knots`` ``(p, K)`` rise; ``values`` and second derivatives ``bends`` at them are ``(p, K, d)``.
+    """
+    p, k = knots.shape
+    z = z.T.contiguous()
+    inside = z.clamp(knots[:, :1], knots[:, -1:])
+    upper = torch.searchsorted(knots, inside).clamp(1, k - 1)
+    low, high = knots.gather(1, upper - 1), knots.gather(1, upper)
+    width = (high - low)[:, :, None]
+    b = (inside - low)[:, :, None] / width
+    a = 1 - b
+    at = upper + k * torch.arange(p, device=z.device)[:, None]
+    flat, bent = values.flatten(0, 1), bends.flatten(0, 1)
+    curve = (a**3 - a) * bent[at - 1] + (b**3 - b) * bent[at]
+    found = a * flat[at - 1] + b * flat[at] + curve * width**2 / 6
+    steps = knots.diff(dim=1)[:, :, None]
+    slopes = values.diff(dim=1) / steps
+    first = slopes[:, :1] - steps[:, :1] * (2 * bends[:, :1] + bends[:, 1:2]) / 6
+    last = slopes[:, -1:] + steps[:, -1:] * (bends[:, -2:-1] + 2 * bends[:, -1:]) / 6
+    beyond = (z - inside)[:, :, None]
+    out: torch.Tensor = found + beyond.clamp(max=0) * first + beyond.clamp(min=0) * last
+    return out
+
+
+def _bending(knots: torch.Tensor) -> torch.Tensor:
+    """Return what makes second derivatives of values at ``knots`` ``(p, K)``, ``(p, K, K)``; 0 at the ends."""
+    each = []
+    for h in knots.diff(dim=1):
+        left, right = torch.eye(_KNOTS).double(), torch.zeros(_KNOTS, _KNOTS).double()
+        for i in range(1, _KNOTS - 1):
+            left[i, i - 1 : i + 2] = torch.stack([h[i - 1], 2 * (h[i - 1] + h[i]), h[i]])
+            right[i, i - 1], right[i, i + 1] = 6 / h[i - 1], 6 / h[i]
+            right[i, i] = -right[i, i - 1] - right[i, i + 1]
+        each.append(torch.linalg.solve(left, right))
+    return torch.stack(each) if each else knots.new_zeros(0, _KNOTS, _KNOTS)
+
+
+def _curvature(knots: torch.Tensor) -> torch.Tensor:
+    """Return the matrix ``(K, K)`` whose form of second derivatives at ``knots`` is the integral of their square."""
+    h = knots.diff()
+    main = torch.zeros(_KNOTS).double()
+    main[:-1] += h / 3
+    main[1:] += h / 3
+    return torch.diag(main) + torch.diag(h / 6, 1) + torch.diag(h / 6, -1)
