@@ -149,10 +149,12 @@ class _Design:
 
     def _shapes(self) -> list[torch.Tensor]:
         """Return what products are made of: of each number ``(n, 2)``, straight and bent, of unit variance."""
+        if not len(self.knots):
+            return []
         z = torch.clamp(self.z, self.knots[:, 0], self.knots[:, -1])
         each = torch.stack([z, (z - z.mean(dim=0)) ** 2], dim=2)
         each = each - each.mean(dim=0)
-        return [*(each / each.std(dim=0).clamp(min=1e-6)).transpose(0, 1)]
+        return [*(each / each.std(dim=0, correction=0).clamp(min=1e-6)).transpose(0, 1)]
 
     def alone(self) -> _Fit:
         """Return the fit of one function of each input, of the curvature that is best."""
