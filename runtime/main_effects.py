@@ -41,8 +41,7 @@ class MainEffects(nn.Module):
     """Encoded inputs to the mean of ``d`` numbers, ``(n, d)``: 0 until ``learn`` has found otherwise."""
 
     knots: torch.Tensor
-    values: torch.Tensor
-    bends: torch.Tensor
+    pieces: torch.Tensor
     levels: torch.Tensor
     constant: torch.Tensor
 
@@ -57,8 +56,7 @@ class MainEffects(nn.Module):
         if not self.able:  # images, texts and what is wide are the network's alone
             self.numbers, self.codes, p, levels = (), (), 0, 0
         self.register_buffer("knots", torch.linspace(-2, 2, _KNOTS).repeat(p, 1))
-        self.register_buffer("values", torch.zeros(p, _KNOTS, d))
-        self.register_buffer("bends", torch.zeros(p, _KNOTS, d))
+        self.register_buffer("pieces", torch.zeros(p, _KNOTS + 1, 4, d))
         self.register_buffer("levels", torch.zeros(levels, d))
         self.register_buffer("constant", torch.zeros(d))
 
@@ -67,7 +65,7 @@ class MainEffects(nn.Module):
         total = self.constant.expand(n, -1)
         if self.numbers:
             z = self.side_by_side(inputs)
-            total = total + spline(z, self.knots, self.values, self.bends).sum(dim=0)
+            total = total + spline(z, self.knots, self.pieces).sum(dim=0)
         start = 0
         for name, count in self.codes:
             total = total + self.levels[inputs[name] + start]
@@ -89,11 +87,10 @@ class MainEffects(nn.Module):
         alone = design.alone()
         if design.seen_together(alone):
             return
-        splines = alone.found[: len(self.values) * _KNOTS].view(self.values.shape)
+        values, levels = torch.split(alone.found, [self.knots.numel(), len(self.levels)])
         self.knots.copy_(design.knots)
-        self.values.copy_(splines)
-        self.bends.copy_(design.bending @ splines)
-        self.levels.copy_(alone.found[len(self.values) * _KNOTS :])
+        self.pieces.copy_(cubics(design.knots, values.view(*self.knots.shape, -1)))
+        self.levels.copy_(levels)
         self.constant.copy_(alone.constant)
 
 
@@ -122,7 +119,7 @@ class _Design:
         rows: Tensors,
         weights: torch.Tensor | Mass | None,
     ) -> None:
-        columns = len(effects.values) * _KNOTS + len(effects.levels)
+        columns = effects.knots.numel() + len(effects.levels)
         at = torch.from_numpy(some(rows_of(rows), 0))
         most = min(len(at), _ROWS, int(_WORK / columns**2))
         at = at[torch.linspace(0, len(at) - 1, most).long()]
@@ -133,18 +130,18 @@ class _Design:
         self.z = effects.side_by_side(used).double() if used else self.y[:, :0]
         codes = [nn.functional.one_hot(rows[name][at], k).double() for name, k in effects.codes]
         self.knots = torch.stack([_knots(z) for z in self.z.T]) if used else effects.knots.double()
-        self.bending = _bending(self.knots)
         self.columns = torch.cat([*self._splines(), *codes], dim=1)
         self.parts = [*self._shapes(), *(one - one.mean(dim=0) for one in codes)]
         self.curvature = torch.zeros(columns, columns).double()
-        for j, bending in enumerate(self.bending):
+        for j, bending in enumerate(_bending(self.knots)):
             part = slice(j * _KNOTS, (j + 1) * _KNOTS)
             self.curvature[part, part] = bending.T @ _curvature(self.knots[j]) @ bending
 
     def _splines(self) -> list[torch.Tensor]:
         """Return the spline through 1 at one knot and 0 at all others, for every knot, of each number."""
         unit = torch.eye(_KNOTS).double().expand(len(self.knots), -1, -1)
-        parts = [spline(z, self.knots, unit, self.bending) for z in torch.split(self.z, _AT_ONCE)]
+        pieces = cubics(self.knots, unit)
+        parts = [spline(z, self.knots, pieces) for z in torch.split(self.z, _AT_ONCE)]
         return [*torch.cat(parts, dim=1)]
 
     def _shapes(self) -> list[torch.Tensor]:
@@ -223,31 +220,38 @@ def _knots(z: torch.Tensor) -> torch.Tensor:
     return torch.cat([distinct, distinct[-1] + beyond])
 
 
-def spline(
-    z: torch.Tensor, knots: torch.Tensor, values: torch.Tensor, bends: torch.Tensor
-) -> torch.Tensor:
-    """Return natural cubic splines of ``z`` ``(n, p)``, ``(p, n, d)``, straight beyond the outer knots.
+def cubics(knots: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Return the natural splines through ``values`` ``(p, K, d)`` at ``knots`` ``(p, K)``, piece by piece.
 
-    ``knots`` ``(p, K)`` rise; ``values`` and second derivatives ``bends`` at them are ``(p, K, d)``.
+    Each of the ``(p, K + 1, 4, d)`` is a cubic in the distance from the knot before; the outer ones are straight.
     """
+    bends = _bending(knots) @ values
+    steps = knots.diff(dim=1)[:, :, None]
+    rise = values.diff(dim=1) / steps
+    slopes = rise - steps * (2 * bends[:, :-1] + bends[:, 1:]) / 6
+    last = rise[:, -1:] + steps[:, -1:] * (bends[:, -2:-1] + 2 * bends[:, -1:]) / 6
+    nought = torch.zeros_like(values[:, :1])
+    return torch.stack(
+        [
+            torch.cat([values[:, :1], values], dim=1),
+            torch.cat([slopes[:, :1], slopes, last], dim=1),
+            torch.cat([nought, bends[:, :-1] / 2, nought], dim=1),
+            torch.cat([nought, bends.diff(dim=1) / (6 * steps), nought], dim=1),
+        ],
+        dim=2,
+    )
+
+
+def spline(z: torch.Tensor, knots: torch.Tensor, pieces: torch.Tensor) -> torch.Tensor:
+    """Return ``cubics`` at ``z`` ``(n, p)``, ``(p, n, d)``; ``knots`` ``(p, K)`` rise."""
     p, k = knots.shape
     z = z.T.contiguous()
-    inside = z.clamp(knots[:, :1], knots[:, -1:])
-    upper = torch.searchsorted(knots, inside).clamp(1, k - 1)
-    low, high = knots.gather(1, upper - 1), knots.gather(1, upper)
-    width = (high - low)[:, :, None]
-    b = (inside - low)[:, :, None] / width
-    a = 1 - b
-    at = upper + k * torch.arange(p, device=z.device)[:, None]
-    flat, bent = values.flatten(0, 1), bends.flatten(0, 1)
-    curve = (a**3 - a) * bent[at - 1] + (b**3 - b) * bent[at]
-    found = a * flat[at - 1] + b * flat[at] + curve * width**2 / 6
-    steps = knots.diff(dim=1)[:, :, None]
-    slopes = values.diff(dim=1) / steps
-    first = slopes[:, :1] - steps[:, :1] * (2 * bends[:, :1] + bends[:, 1:2]) / 6
-    last = slopes[:, -1:] + steps[:, -1:] * (bends[:, -2:-1] + 2 * bends[:, -1:]) / 6
-    beyond = (z - inside)[:, :, None]
-    out: torch.Tensor = found + beyond.clamp(max=0) * first + beyond.clamp(min=0) * last
+    at = torch.searchsorted(knots, z)
+    starts = torch.cat([knots[:, :1], knots], dim=1)
+    gap = (z - starts.gather(1, at))[:, :, None]
+    at = at + (k + 1) * torch.arange(p, device=z.device)[:, None]
+    one, two, three, four = pieces.flatten(0, 1)[at].unbind(dim=2)
+    out: torch.Tensor = torch.addcmul(one, gap, torch.addcmul(two, gap, three + gap * four))
     return out
 
 
