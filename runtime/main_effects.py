@@ -13,6 +13,7 @@ penalised as generalised cross-validation says (Craven and Wahba 1979); of a cod
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import torch
@@ -153,28 +154,32 @@ class _Design:
         each = each - each.mean(dim=0)
         return [*(each / each.std(dim=0, correction=0).clamp(min=1e-6)).transpose(0, 1)]
 
-    def alone(self) -> _Fit:
-        """Return the fit of one function of each input, of the curvature that is best."""
-        return _best(self.columns, self.y, self.w, 0.0, self.curvature, _CURVATURES)
+    def alone(self, every: int = 1) -> _Fit:
+        """Return the fit of one function of each input, of the curvature that is best, on ``every`` so many-th row."""
+        columns, y, w = (each[::every] for each in (self.columns, self.y, self.w))
+        return _best(columns, y, w, 0.0, self.curvature, _CURVATURES)
 
     def seen_together(self, alone: _Fit) -> bool:
         """Whether rows say that inputs act together: products of two make a fit clearly better, or cannot be tried."""
-        pairs = [
-            (a[:, :, None] * b[:, None, :]).flatten(1)
-            for a, b in itertools.combinations(self.parts, 2)
-        ]
-        if not pairs:
-            return False
-        columns = torch.cat([self.columns, *pairs], dim=1)
-        if columns.shape[1] > _MOST:
-            return True
-        old, new = self.columns.shape[1], columns.shape[1]
-        curved = alone.strength * nn.functional.pad(self.curvature, (0, new - old, 0, new - old))
-        shrunk = torch.diag(torch.arange(new).double() >= old)
-        both = _best(columns, self.y, self.w, curved, shrunk.double(), _PAIRS)
-        gain, w = alone.errors - both.errors, self.w / self.w.sum()
-        mean = float((w * gain).sum())
-        return mean > _SURE * float((w * (gain - mean)).square().sum().sqrt())
+        widths = [part.shape[1] for part in self.parts]
+        old, pairs = self.columns.shape[1], [*itertools.combinations(range(len(widths)), 2)]
+        new = old + sum(widths[a] * widths[b] for a, b in pairs)
+        if not pairs or new > _MOST:
+            return bool(pairs)
+        every = math.ceil(len(self.y) * new**2 / _WORK)
+        alone = alone if every == 1 else self.alone(every)
+        columns, y, w, *parts = (
+            each[::every] for each in (self.columns, self.y, self.w, *self.parts)
+        )
+        products = [(parts[a][:, :, None] * parts[b][:, None, :]).flatten(1) for a, b in pairs]
+        curved = nn.functional.pad(self.curvature, (0, new - old, 0, new - old))
+        shrunk = torch.diag((torch.arange(new) >= old).double())
+        both = _best(
+            torch.cat([columns, *products], dim=1), y, w, alone.strength * curved, shrunk, _PAIRS
+        )
+        gain, share = alone.errors - both.errors, w / w.sum()
+        mean = share @ gain
+        return bool(mean > _SURE * (share * (gain - mean)).norm())
 
 
 def _best(

@@ -112,6 +112,26 @@ def test_few_distinct_values_are_no_trouble(values: np.ndarray) -> None:
     assert (found - rows["y"]).square().mean() < 0.02
 
 
+@pytest.mark.parametrize("n", [2, 3, 7, 20])
+def test_few_rows_are_no_trouble(n: int) -> None:
+    a, b = pairs(n, n)
+    rows = {"a": column(a), "b": column(b), "y": column(a - b)}
+    assert torch.isfinite(learnt(NUMBERS, rows)(rows, n)).all()
+
+
+def test_many_inputs_are_tried_in_pairs_on_some_of_the_rows() -> None:
+    """Eight numbers have 28 pairs: of 50,000 rows every other is enough to see one product, or none."""
+    rng = np.random.default_rng(11)
+    inputs: Variables = tuple((f"v{i}", real()) for i in range(8))
+    rows = {name: column(rng.normal(size=50_000)) for name, _ in inputs}
+    total = sum(torch.sin(rows[name]) for name, _ in inputs)
+    noise = column(rng.normal(size=50_000))
+    alone = learnt(inputs, rows | {"y": total + noise})(rows, 50_000)
+    assert (alone - total).square().mean() < 0.01  # 128 parameters of 50,000 rows: 0.003
+    together = total + 0.5 * rows["v2"] * rows["v5"] + noise
+    assert not learnt(inputs, rows | {"y": together})(rows, 50_000).any()
+
+
 def test_two_targets_are_two_fits() -> None:
     a, b = pairs(1_000, 7)
     rng = np.random.default_rng(8)
