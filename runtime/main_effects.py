@@ -90,7 +90,7 @@ class MainEffects(nn.Module):
             return
         values, levels = torch.split(alone.found, [self.knots.numel(), len(self.levels)])
         self.knots.copy_(design.knots)
-        self.pieces.copy_(cubics(design.knots, values.view(*self.knots.shape, -1)))
+        self.pieces.copy_(cubics(design.knots, values.view(*self.knots.shape, len(self.constant))))
         self.levels.copy_(levels)
         self.constant.copy_(alone.constant)
 

@@ -132,6 +132,20 @@ def test_many_inputs_are_tried_in_pairs_on_some_of_the_rows() -> None:
     assert not learnt(inputs, rows | {"y": together})(rows, 50_000).any()
 
 
+def test_codes_alone_are_tables() -> None:
+    """2,000 rows of each level, noise 0.5: 0.011 is a standard error."""
+    rng = np.random.default_rng(12)
+    c = rng.permutation(np.repeat([0, 1, 2], 2_000))
+    rows = {"c": torch.from_numpy(c), "y": column(c + 0.5 * rng.normal(size=6_000))}
+    found = learnt((("c", categorical(3)),), rows)({"c": torch.arange(3)}, 3)
+    assert found[:, 0].tolist() == pytest.approx([0, 1, 2], abs=0.05)
+    both: Variables = (("c", categorical(3)), ("d", categorical(2)))
+    rows["d"] = torch.from_numpy(rng.integers(0, 2, 6_000))
+    assert learnt(both, rows)(rows, 6_000).any()
+    rows["y"] = rows["y"] * rows["d"][:, None]
+    assert not learnt(both, rows)(rows, 6_000).any()
+
+
 def test_two_targets_are_two_fits() -> None:
     a, b = pairs(1_000, 7)
     rng = np.random.default_rng(8)
