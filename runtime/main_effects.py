@@ -132,7 +132,7 @@ class _Design:
         codes = [nn.functional.one_hot(rows[name][at], k).double() for name, k in effects.codes]
         self.knots = torch.stack([_knots(z) for z in self.z.T]) if used else effects.knots.double()
         self.columns = torch.cat([*self._splines(), *codes], dim=1)
-        self.parts = [*self._shapes(), *(one - one.mean(dim=0) for one in codes)]
+        self.shapes, self.codes = self._shapes(), [one - one.mean(dim=0) for one in codes]
         self.curvature = torch.zeros(columns, columns).double()
         for j, bending in enumerate(_bending(self.knots)):
             part = slice(j * _KNOTS, (j + 1) * _KNOTS)
@@ -161,16 +161,20 @@ class _Design:
 
     def seen_together(self, alone: _Fit) -> bool:
         """Whether rows say that inputs act together: products of two make a fit clearly better, or cannot be tried."""
-        widths = [part.shape[1] for part in self.parts]
+        straight = [shape[:, :1] for shape in self.shapes]  # few columns: the sharper question
+        tried = [straight, self.shapes] if straight else [[]]
+        return any(self._better([*shapes, *self.codes], alone) for shapes in tried)
+
+    def _better(self, parts: list[torch.Tensor], alone: _Fit) -> bool:
+        """Whether products of these, two by two, make a fit clearly better."""
+        widths = [part.shape[1] for part in parts]
         old, pairs = self.columns.shape[1], [*itertools.combinations(range(len(widths)), 2)]
         new = old + sum(widths[a] * widths[b] for a, b in pairs)
         if not pairs or new > _MOST:
             return bool(pairs)
         every = math.ceil(len(self.y) * new**2 / _WORK)
         alone = alone if every == 1 else self.alone(every)
-        columns, y, w, *parts = (
-            each[::every] for each in (self.columns, self.y, self.w, *self.parts)
-        )
+        columns, y, w, *parts = (each[::every] for each in (self.columns, self.y, self.w, *parts))
         products = [(parts[a][:, :, None] * parts[b][:, None, :]).flatten(1) for a, b in pairs]
         curved = nn.functional.pad(self.curvature, (0, new - old, 0, new - old))
         shrunk = torch.diag((torch.arange(new) >= old).double())

@@ -157,6 +157,23 @@ def test_two_targets_are_two_fits() -> None:
     assert (both[:, 1:] - rows["b"]).square().mean() < 0.01
 
 
+def test_products_are_told_from_sums_as_often_as_rows_can() -> None:
+    """2,000 rows of correlation 0.8, where curves of each input stand for most of a product. Of 100 other draws with
+    the product 93 were told, without it 3 mistaken: 20 of each fall short of what is asked once in 10^4."""
+    told = []
+    for strength in (0.4, 0.0):
+        count = 0
+        for seed in range(20):
+            a, b = pairs(2_000, 100 + seed)
+            noise = np.random.default_rng(200 + seed).normal(size=2_000)
+            y = np.sin(a) + np.tanh(b) + strength * a * b + noise
+            rows = {"a": column(a), "b": column(b), "y": column(y)}
+            count += not learnt(NUMBERS, rows)(rows, 2_000).any()
+        told.append(count)
+    assert told[0] >= 14
+    assert told[1] <= 5
+
+
 @pytest.mark.parametrize(
     "inputs",
     [(), (("a", real()), ("i", image(4, 4))), (("v", vector(64)),)],
