@@ -25,6 +25,7 @@ from causalc.runtime.families.protocol import Tensors, Variables
 from causalc.runtime.mass import Mass
 from causalc.runtime.schema import Kind
 from causalc.runtime.stored import some
+from causalc.runtime.train import effective
 
 _KNOTS = 16
 _OUTER = 10  # rows beyond the knot at either end, and more where that is further out than
@@ -53,8 +54,9 @@ class MainEffects(nn.Module):
         p = sum(kind.width for name, kind in inputs if name in self.numbers)
         levels = sum(count for _, count in self.codes)
         counted = len(self.numbers) + len(self.codes) == len(inputs)
-        self.able = counted and 0 < p * _KNOTS + levels <= _MOST
-        if not self.able:  # images, texts and what is wide are the network's alone
+        if (
+            not counted or p * _KNOTS + levels > _MOST
+        ):  # images, texts and what is wide are the network's alone
             self.numbers, self.codes, p, levels = (), (), 0, 0
         self.register_buffer("knots", torch.linspace(-2, 2, _KNOTS).repeat(p, 1))
         self.register_buffer("pieces", torch.zeros(p, _KNOTS + 1, 4, d))
@@ -82,7 +84,7 @@ class MainEffects(nn.Module):
         self, targets: tuple[str, ...], rows: Tensors, weights: torch.Tensor | Mass | None
     ) -> None:
         """Set all functions from encoded rows, unless these say that inputs act together."""
-        if not self.able:
+        if not self.numbers and not self.codes:
             return
         design = _Design(self, targets, rows, weights)
         alone = design.alone()
@@ -126,7 +128,7 @@ class _Design:
         at = at[torch.linspace(0, len(at) - 1, most).long()]
         self.y = torch.cat([unpack(rows[name][at]).flatten(1) for name in targets], 1).double()
         w = torch.ones(len(at)).double() if weights is None else weights[at].double()
-        self.w = w * (w.sum() / w.square().sum())  # they add up to the effective number of rows
+        self.w = w * (effective(w, len(w)) / w.sum())
         used = {name: rows[name][at] for name in effects.numbers}
         self.z = effects.side_by_side(used).double() if used else self.y[:, :0]
         codes = [nn.functional.one_hot(rows[name][at], k).double() for name, k in effects.codes]
@@ -203,15 +205,15 @@ def _best(
     total = (w @ y.square()).sum()
     base = gram + n * fixed + _RIDGE * torch.eye(len(gram)).double()
 
-    def scored(strength: float) -> tuple[float, torch.Tensor, torch.Tensor]:
+    def scored(strength: float) -> tuple[float, float, torch.Tensor, torch.Tensor]:
         factor = torch.linalg.cholesky(base + n * strength * penalty)
         found = torch.cholesky_solve(right, factor)
         freedom = torch.cholesky_solve(gram, factor).trace()
         left = total - (found * (2 * right - gram @ found)).sum()
-        return float(left / (1 - freedom / n).clamp(min=1e-3) ** 2), found, factor
+        score = float(left / (1 - freedom / n).clamp(min=1e-3) ** 2)
+        return score, strength, found, factor
 
-    strength = min(strengths, key=lambda each: scored(each)[0])
-    _, found, factor = scored(strength)
+    _, strength, found, factor = min(map(scored, strengths), key=lambda fit: fit[0])
     half = torch.linalg.solve_triangular(factor, columns.T, upper=False)
     leverage = (w * half.square().sum(dim=0) + w / n).clamp(max=0.999)
     errors = ((y - columns @ found) / (1 - leverage)[:, None]).square().sum(dim=1)
