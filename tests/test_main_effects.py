@@ -91,7 +91,7 @@ def test_inputs_seen_to_act_together_are_left_to_the_network() -> None:
 
 
 def test_rows_count_by_their_weights() -> None:
-    """Slopes of 1 and -1 weighted 3 to 1 are one of 0.5; in 100 other draws of 20,000 rows no end was off by over 0.05."""
+    """Slopes of 1 and -1 weighted 3 to 1 are one of 0.5: of 100 other draws of 20,000 rows none is off by over 0.05."""
     rng = np.random.default_rng(5)
     a, sign = rng.normal(size=20_000), rng.choice([-1.0, 1.0], size=20_000)
     rows = {"a": column(a), "y": column(sign * a + 0.1 * rng.normal(size=20_000))}
